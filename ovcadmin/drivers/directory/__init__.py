@@ -1,0 +1,1 @@
+"""Company directories over LDAP, and their Kerberos tickets.  The only room that knows ldap3."""

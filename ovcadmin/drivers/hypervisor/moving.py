@@ -1,0 +1,193 @@
+"""Moving a guest from one host to another, while it runs or as a definition.
+
+The worker holds both connections and steers the migration itself: when it dies, the source daemon
+gives the migration up and the guest goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import libvirt
+from lxml import etree
+
+from ovcadmin import green
+from ovcadmin.drivers.hypervisor import addresses, xml
+from ovcadmin.drivers.hypervisor.base import Hypervisor
+from ovcadmin.drivers.hypervisor.connection import Connection, Lane
+from ovcadmin.drivers.hypervisor.migration import Route
+from ovcadmin.errors import DomainError, HostUnresponsive, HypervisorFailed
+
+Conn = Any
+
+LOOK_SECONDS = 0.25
+STALL_SECONDS = 60.0
+"""A migration that moves no byte for this long is given up."""
+ABORT_SECONDS = 30.0
+"""How long the source may take to give a migration up."""
+DEFINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """How far a migration is, bytes."""
+
+    done: int
+    total: int
+    passes: int = 0
+    """How often memory that the guest changed meanwhile was sent again."""
+
+    @property
+    def part(self) -> float:
+        return self.done / self.total if self.total else 0.0
+
+
+class LibvirtMigrations:
+    """Mixed into `LibvirtHypervisor`."""
+
+    connection: Connection
+
+    def migrate(
+        self, uuid: str, to: Hypervisor, route: Route, *, progress: Callable[[float], None]
+    ) -> None:
+        assert isinstance(to, LibvirtMigrations)
+        there = to.connection.links[Lane.MEMORY].open()
+        lane = self.connection.links[Lane.MEMORY]
+        call = lane.start(lambda conn: _migrate(conn, uuid, there.conn, route))
+        try:
+            self._watch_migration(uuid, call, progress)
+        except BaseException:
+            # Asked for again: at its very beginning a migration cannot be aborted yet.
+            end = time.monotonic() + ABORT_SECONDS
+            while not call.finished and time.monotonic() < end:
+                with suppress(DomainError):
+                    self.connection.call(partial(_abort, uuid=uuid), lane=Lane.ACT)
+                call.wait(1.0)
+            if not call.finished:
+                lane.threads.abandon(call)
+                raise
+            with suppress(DomainError):
+                return call.value  # it had arrived
+            raise
+        return call.value
+
+    def _watch_migration(
+        self, uuid: str, call: green.Call[None], progress: Callable[[float], None]
+    ) -> None:
+        moved, since = -1, time.monotonic()
+        while not call.wait(LOOK_SECONDS):
+            job = self.connection.call(partial(_job, uuid=uuid), lane=Lane.ACT)
+            if job is None:
+                continue  # it has not begun yet, or is over
+            if job.done != moved:
+                moved, since = job.done, time.monotonic()
+            elif time.monotonic() - since > STALL_SECONDS:
+                raise HostUnresponsive(
+                    f"The migration has not moved a byte for {STALL_SECONDS:g} seconds.",
+                    domain=uuid,
+                )
+            progress(job.part)
+
+    def define_moved(self, definition: str, sources: Mapping[str, str]) -> None:
+        text = moved(definition, sources)
+        self.connection.call(
+            lambda conn: _define(conn, text), lane=Lane.ACT, deadline=DEFINE_SECONDS
+        )
+
+
+def moved(
+    definition: str, sources: Mapping[str, str], *, cached: frozenset[str] = frozenset()
+) -> str:
+    """Return the definition with disks at other places, some of them through the page cache.
+
+    Raises `HypervisorFailed` when it does not have these disks.
+    """
+    root = xml.read(definition)
+    missing = set(sources)
+    for disk in root.iterfind("devices/disk"):
+        target = disk.find("target").get("dev")
+        source = disk.find("source")
+        if target in missing and source is not None:
+            missing.remove(target)
+            attribute = "dev" if disk.get("type") == "block" else "file"
+            source.set(attribute, sources[target])
+            if target in cached:
+                disk.find("driver").set("cache", "writeback")
+    if missing:
+        raise HypervisorFailed(
+            f"The definition has no disk {', '.join(sorted(missing))}: it was changed outside "
+            "the console.",
+        )
+    return etree.tostring(root, encoding="unicode")
+
+
+def _read_only(definition: str) -> set[str]:
+    """Return the CD-ROM drives: what is in them was made over there beforehand."""
+    drives = xml.read(definition).iterfind("devices/disk[@device='cdrom']/target")
+    return {drive.get("dev", "") for drive in drives}
+
+
+def _define(conn: Conn, text: str) -> None:
+    addresses.prepare(conn, text)
+    conn.defineXML(text)
+
+
+def _migrate(conn: Conn, uuid: str, there: Conn, route: Route) -> None:
+    domain = conn.lookupByUUIDString(uuid)
+    addresses.prepare(there, domain.XMLDesc())
+    flags = (
+        libvirt.VIR_MIGRATE_LIVE
+        | libvirt.VIR_MIGRATE_PERSIST_DEST
+        | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+        | libvirt.VIR_MIGRATE_AUTO_CONVERGE
+        | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+        # libvirt knows few kinds of shared storage; the console knows who reaches which pool,
+        # and has looked that the volumes are there.
+        | libvirt.VIR_MIGRATE_UNSAFE
+    )
+    params: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_URI: route.address}
+    if route.speed:
+        params[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = route.speed
+    if route.sources:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_DISK
+        live = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE)
+        lasting = domain.XMLDesc(
+            libvirt.VIR_DOMAIN_XML_MIGRATABLE
+            | libvirt.VIR_DOMAIN_XML_SECURE
+            | libvirt.VIR_DOMAIN_XML_INACTIVE
+        )
+        params[libvirt.VIR_MIGRATE_PARAM_DEST_XML] = moved(live, route.sources, cached=route.odd)
+        params[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = moved(lasting, route.sources)
+        params[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = [
+            target for target in route.sources if target not in _read_only(live)
+        ]
+    domain.migrate3(there, params, flags)
+
+
+def _job(conn: Conn, uuid: str) -> Job | None:
+    """Return how far the domain's job is, or None when it has none."""
+    try:
+        stats = conn.lookupByUUIDString(uuid).jobStats()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (
+            libvirt.VIR_ERR_NO_DOMAIN,
+            libvirt.VIR_ERR_OPERATION_INVALID,
+        ):
+            return None  # it has left
+        raise
+    if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
+        return None
+    return Job(
+        done=int(stats.get("data_processed", 0)),
+        total=int(stats.get("data_total", 0)),
+        passes=int(stats.get("memory_iteration", 0)),
+    )
+
+
+def _abort(conn: Conn, uuid: str) -> None:
+    conn.lookupByUUIDString(uuid).abortJob()
