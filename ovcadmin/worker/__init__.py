@@ -1,0 +1,1 @@
+"""The worker: runs operations, watches hosts.  The only process that talks to them."""
