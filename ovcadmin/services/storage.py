@@ -1,0 +1,131 @@
+"""Storage pools: which there are, whom they serve, how full they are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload, selectinload
+
+from ovcadmin.drivers.storage.base import StoragePoolFacts
+from ovcadmin.errors import NameTaken, NotFound, StorageFailed
+from ovcadmin.models import Host, HostStoragePool, Pool, StoragePool, Volume
+from ovcadmin.models.database import announce
+from ovcadmin.security.visibility import visible
+from ovcadmin.services import audit, pools
+from ovcadmin.work import Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a driver finds a storage pool."""
+
+    driver: str
+    target: str
+    path: str = ""
+
+
+def get(work: Work, storage_pool_id: int) -> StoragePool:
+    store = work.db.get(StoragePool, storage_pool_id)
+    if store is None:
+        raise NotFound("There is no such storage pool.", storage_pool_id=storage_pool_id)
+    return store
+
+
+def to_modify(work: Work, storage_pool_id: int) -> StoragePool:
+    """Return one that the actor may change; raises as if it were not there where he sees it not."""
+    store = get(work, storage_pool_id)
+    pools.to_modify(work, store.pool_id)
+    return store
+
+
+def way_to(store: StoragePool) -> Host:
+    """Return a host by which the storage pool is reached, one that answers if there is one."""
+    hosts = sorted(store.hosts, key=lambda host: (not host.answers, host.id))
+    if not hosts:
+        raise StorageFailed(
+            f"No host reaches storage pool {store.name} any more.", storage_pool_id=store.id
+        )
+    return hosts[0]
+
+
+def listing(work: Work) -> list[StoragePool]:
+    """Return the storage pools that the actor may see, by name."""
+    statement = (
+        select(StoragePool)
+        .options(joinedload(StoragePool.pool), selectinload(StoragePool.hosts))
+        .order_by(StoragePool.name)
+    )
+    if work.actor.user_id is not None:
+        statement = statement.where(visible(work.actor.user_id, StoragePool.pool_id))
+    return list(work.db.scalars(statement).unique())
+
+
+def volumes(work: Work, store: StoragePool) -> list[Volume]:
+    statement = (
+        select(Volume)
+        .options(joinedload(Volume.machine), joinedload(Volume.image))
+        .where(Volume.storage_pool_id == store.id)
+        .order_by(Volume.name)
+    )
+    return list(work.db.scalars(statement).unique())
+
+
+def promised(work: Work) -> dict[int, int]:
+    """Return the bytes of all volumes of each storage pool, as their guests see them."""
+    statement = select(Volume.storage_pool_id, func.sum(Volume.size)).group_by(
+        Volume.storage_pool_id
+    )
+    return {store_id: int(size) for store_id, size in work.db.execute(statement)}
+
+
+def attach(work: Work, pool: Pool, host: Host, *, name: str, where: Target) -> StoragePool:
+    """Write a storage pool down, reached by `host`."""
+    store = StoragePool(
+        name=name,
+        driver=where.driver,
+        target=where.target,
+        path=where.path,
+        pool_id=pool.id,
+        created_at=work.now(),
+    )
+    work.db.add(store)
+    try:
+        work.db.flush()
+    except IntegrityError:
+        raise NameTaken(f"There is already a storage pool {name}.", field="name") from None
+    work.db.add(HostStoragePool(host_id=host.id, storage_pool_id=store.id))
+    announce(work.db, "storage_pool", store.id, pool.id)
+    audit.record(
+        work, "storage_pool.attach", "storage_pool", store.id, name, pool_id=pool.id,
+        after={"driver": where.driver, "target": where.target, "host_id": host.id},
+    )  # fmt: skip
+    return store
+
+
+def observed(work: Work, storage_pool_id: int, facts: StoragePoolFacts) -> None:
+    """Take in what the driver says of capacity and free space."""
+    store = get(work, storage_pool_id)
+    changed = (store.capacity, store.available, store.active) != (
+        facts.capacity,
+        facts.available,
+        facts.active,
+    )
+    store.capacity, store.available, store.active = facts.capacity, facts.available, facts.active
+    store.observed_at = work.now()
+    paths = [asdict(path) for path in facts.paths]
+    changed = changed or bool(store.trouble) or store.paths != paths
+    store.paths = paths
+    store.trouble, store.trouble_at = "", None
+    if changed:
+        announce(work.db, "storage_pool", store.id, store.pool_id)
+
+
+def silent(work: Work, storage_pool_id: int, why: str) -> None:
+    """It does not answer by its host: nothing is placed on it, its figures stay with their age."""
+    store = get(work, storage_pool_id)
+    if store.trouble != why:
+        store.trouble, store.trouble_at = why, store.trouble_at or work.now()
+        store.active = False
+        announce(work.db, "storage_pool", store.id, store.pool_id)

@@ -1,0 +1,100 @@
+"""Domains on hosts that are none of the console's machines there: listed, never touched.
+
+Some are guests of nobody's; some are what one of our machines left behind on a host that it moved
+away from.  The latter keep the machine from being started while they run: two guests with the same
+disks destroy the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from ovcadmin.domain.adoption import Described
+from ovcadmin.drivers.hypervisor.base import DomainState
+from ovcadmin.models import Machine, UnmanagedDomain
+from ovcadmin.models.database import announce
+from ovcadmin.models.hosts import Host
+from ovcadmin.work import Work
+
+AGE = timedelta(minutes=5)
+"""What a domain consists of is read again after this time, and when its host tells of a change."""
+AT_ONCE = 20
+
+
+def observe(work: Work, host_id: int, seen: Mapping[str, DomainState]) -> list[str]:
+    """Take in all domains of a host that are not machines living there.
+
+    Returns the uuids of some that are to be looked at more closely; see `described`.
+    """
+    known = {
+        row.uuid: row
+        for row in work.db.scalars(
+            select(UnmanagedDomain).where(UnmanagedDomain.host_id == host_id)
+        )
+    }
+    if not seen and not known:
+        return []
+    ours = _machines(work, seen)
+    changed, due = False, []
+    for uuid, state in seen.items():
+        machine = ours.get(uuid)
+        if machine is not None and machine.tail_id is not None:
+            continue  # it is on its way: both hosts tell of it
+        row = known.pop(uuid, None)
+        if row is None:
+            row = UnmanagedDomain(host_id=host_id, uuid=uuid, seen_at=work.now())
+            work.db.add(row)
+        told = (state.name, state.power.value, machine.id if machine else None)
+        changed |= (row.name, row.power, row.machine_id) != told
+        row.name, row.power, row.machine_id = told
+        if row.looked_at is None or row.looked_at < work.now() - AGE:
+            due.append(uuid)
+    for row in known.values():
+        changed = True
+        work.db.delete(row)
+    if changed:
+        announce(work.db, "host", host_id, work.db.get_one(Host, host_id).pool_id)
+    return due[:AT_ONCE]
+
+
+def described(work: Work, host_id: int, uuid: str, found: Described | None) -> None:
+    """Take in what a domain consists of; None when its host could not tell."""
+    row = find(work, host_id, uuid)
+    if row is None:
+        return
+    facts = found.to_row() if found is not None else None
+    row.looked_at = work.now()
+    if facts != row.facts:
+        row.facts = facts
+        announce(work.db, "host", host_id, row.host.pool_id)
+
+
+def touched(work: Work, host_id: int, uuid: str) -> None:
+    """Something happened to the domain: it is to be looked at again."""
+    row = find(work, host_id, uuid)
+    if row is not None:
+        row.looked_at = None
+
+
+def find(work: Work, host_id: int, uuid: str) -> UnmanagedDomain | None:
+    return work.db.scalar(
+        select(UnmanagedDomain).where(
+            UnmanagedDomain.host_id == host_id, UnmanagedDomain.uuid == uuid
+        )
+    )
+
+
+def forget(work: Work, uuid: str) -> None:
+    """Forget what hosts told of a domain: it has found its place."""
+    work.db.execute(delete(UnmanagedDomain).where(UnmanagedDomain.uuid == uuid))
+
+
+def _machines(work: Work, seen: Mapping[str, DomainState]) -> dict[str, Machine]:
+    """Return our machines among these uuids: they live on other hosts."""
+    found = work.db.scalars(
+        select(Machine).where(Machine.uuid.in_(seen), Machine.deleted_at.is_(None))
+    )
+    return {machine.uuid: machine for machine in found}
