@@ -1,0 +1,134 @@
+"""Lending an amount of a pool's limit to a sibling, and giving it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+import colander
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from ovcadmin.domain import amounts
+from ovcadmin.domain.resources import NAMES, Resources
+from ovcadmin.errors import DomainError, InvalidInput
+from ovcadmin.security.privileges import Privilege
+from ovcadmin.services import limit_changes, loans
+from ovcadmin.services.limit_changes import Lowering
+from ovcadmin.services.loans import Terms
+from ovcadmin.views.bars import LABELS
+from ovcadmin.views.forms import Done, Form, choice, count, text
+from ovcadmin.views.pages import Page, crumbs
+
+
+class Lending(colander.Schema):
+    to = choice("To", hint="A sibling that you may see.")
+    resource = choice("What")
+    amount = text("How much", longest=40, hint="Such as 4, 8 GiB or 200 GB.")
+    until = text("Until", longest=10, hint="The last day of the loan, such as 2027-01-31.")
+    grace_days = count(
+        "Days of grace",
+        missing=0,
+        hint="So long the borrower keeps what it still uses when the loan ends.",
+    )
+    note = text("Note", longest=500, missing="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LendPage(Page):
+    pool: Any
+    form: Form
+    call: Any = None
+    lowering: Lowering | None = None
+    """What the loan would take away: asked once more before it is made."""
+
+
+@view_config(
+    route_name="pool_lend",
+    request_method=("GET", "POST"),
+    renderer="pools/lend.pt",
+    permission=Privilege.SET_QUOTA,
+)
+def lend(context: Any, request: Any) -> dict[str, Any] | Response:
+    pool = context.pool
+    known = {str(one.id): one for one in loans.siblings(request.work, pool)}
+    form = Form(
+        Lending(),
+        choices={
+            "to": [(number, one.name) for number, one in known.items()],
+            "resource": [(name, LABELS[name]) for name in NAMES],
+        },
+    )
+
+    def save(values: dict[str, Any]) -> Done:
+        terms = Terms(
+            resource=values["resource"],
+            amount=_amount(values["resource"], values["amount"]),
+            until=_last_moment(values["until"]),
+            grace_days=values["grace_days"],
+            note=values["note"],
+        )
+        loan = loans.lend(request.work, pool, known[values["to"]], terms)
+        size = amounts.show(loan.resource, loan.amount)
+        return Done(
+            text=f"{pool.name} lends {size} of {LABELS[loan.resource]} to {loan.borrower.name}.",
+            path=request.route_path("pool", id=pool.id),
+        )
+
+    lowering = _lowering(request, pool, form)
+    done = form.submit(request, save) if lowering is None else None
+    return done or {
+        "page": LendPage(
+            title=f"Lend from {pool.name}",
+            section="pools",
+            crumbs=crumbs(request, pool),
+            pool_id=pool.id,
+            pool=pool,
+            form=form,
+            lowering=lowering,
+        )
+    }
+
+
+def _lowering(request: Any, pool: Any, form: Form) -> Lowering | None:
+    """Return what the lender would miss; None when nothing, when confirmed, or not to be lent."""
+    if request.method != "POST" or "confirmed" in request.POST:
+        return None
+    values = form.validate(request)
+    if values is None:
+        return None
+    try:
+        lends = Resources(**{values["resource"]: _amount(values["resource"], values["amount"])})
+    except InvalidInput:
+        return None  # it is told when it is to be lent
+    found = limit_changes.lowering(request.work, pool, pool.limits, lends)
+    return found if found and not found.used else None
+
+
+@view_config(route_name="loan_return", request_method="POST", permission=Privilege.SET_QUOTA)
+def give_back(context: Any, request: Any) -> Response:
+    try:
+        with request.db.begin_nested():
+            loans.give_back(request.work, context.loan)
+            request.flash("It went back.")
+    except DomainError as error:
+        request.flash(error.text, kind="error", code=error.code)
+    return HTTPSeeOther(request.route_path("pool", id=context.loan.borrower_id))
+
+
+def _amount(resource: str, text: str) -> int:
+    try:
+        return amounts.read(resource, text)
+    except ValueError as error:
+        raise InvalidInput("Nothing was lent.", fields={"amount": str(error)}) from None
+
+
+def _last_moment(text: str) -> datetime:
+    try:
+        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        told = {"until": "Write the day as year-month-day, such as 2027-01-31."}
+        raise InvalidInput("Nothing was lent.", fields=told) from None
+    return datetime.combine(day, time(23, 59, 59), UTC)

@@ -1,0 +1,158 @@
+"""What the owner of a pool sets inside it: limits of persons, warnings, defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import colander
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from ovcadmin.domain import amounts
+from ovcadmin.domain.quota import WARNING_PERCENT
+from ovcadmin.domain.resources import NAMES, Limits
+from ovcadmin.security.privileges import Privilege
+from ovcadmin.services import person_quotas, pool_limits
+from ovcadmin.views.bars import LABELS, Bar, quota_bars
+from ovcadmin.views.forms import Done, Form, amount, count, in_turn, text
+from ovcadmin.views.pages import Page, crumbs
+
+
+def _persons_schema() -> Any:
+    schema = colander.Schema()
+    schema.add(
+        text(
+            "Person",
+            name="who",
+            longest=200,
+            missing="",
+            hint="Such as anna or anna@internal. Blank: everybody who has no limits of his own.",
+        )
+    )
+    for name in NAMES:
+        schema.add(amount(LABELS[name], name, name=name, missing=None))
+    return schema
+
+
+def _policy_schema() -> Any:
+    schema = colander.Schema()
+    for name in NAMES:
+        schema.add(
+            count(
+                f"Warn: {LABELS[name]}",
+                name=f"warn_{name}",
+                missing=WARNING_PERCENT,
+                hint="percent of the limit",
+            )
+        )
+    for name in NAMES:
+        schema.add(
+            amount(
+                f"New sub-pools: {LABELS[name]}",
+                name,
+                name=f"new_{name}",
+                missing=None,
+                hint="Blank: they begin without this limit.",
+            )
+        )
+    return schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareLine:
+    name: str
+    bars: Sequence[Bar]
+    """Only of what is limited; of everybody the limits alone."""
+    limits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolLimitsPage(Page):
+    pool: Any
+    form: Form
+    lines: Sequence[ShareLine] = ()
+    call: Any = None
+
+
+@view_config(
+    route_name="pool_persons",
+    request_method=("GET", "POST"),
+    renderer="pools/persons.pt",
+    permission=Privilege.SET_QUOTA,
+)
+def persons(context: Any, request: Any) -> dict[str, Any] | Response:
+    pool, form = context.pool, Form(_persons_schema(), {"who": request.GET.get("who")})
+
+    def save(values: dict[str, Any]) -> Done:
+        limits = Limits(**{name: values[name] for name in NAMES})
+        person_quotas.set_limits(request.work, pool, values["who"], limits)
+        return Done(
+            text=f"The limits of {values['who'] or 'everybody else'} in {pool.name} are set.",
+            path=request.route_path("pool_persons", id=pool.id),
+        )
+
+    return form.submit(request, save) or {
+        "page": _page(
+            request,
+            pool,
+            f"Limits of persons in {pool.name}",
+            form,
+            lines=[_line(share) for share in person_quotas.listing(request.work, pool)],
+        )
+    }
+
+
+def _line(share: person_quotas.Share) -> ShareLine:
+    limits = ", ".join(
+        f"{LABELS[name]} {amounts.show(name, limit)}"
+        for name, limit in share.row.limits.items()
+        if limit is not None
+    )
+    bars = quota_bars(share.level) if share.level else []
+    return ShareLine(
+        name=share.name, limits=limits, bars=[bar for bar in bars if bar.limit is not None]
+    )
+
+
+@view_config(
+    route_name="pool_policy",
+    request_method=("GET", "POST"),
+    renderer="pools/policy.pt",
+    permission=Privilege.SET_QUOTA,
+)
+def policy(context: Any, request: Any) -> dict[str, Any] | Response:
+    in_turn(request)
+    pool = context.pool
+    now = pool.quota.warnings if pool.quota else {}
+    defaults = pool.quota.defaults if pool.quota else {}
+    initial = {f"warn_{name}": now.get(name, WARNING_PERCENT) for name in NAMES}
+    initial |= {f"new_{name}": amounts.write(name, limit) for name, limit in defaults.items()}
+    form = Form(_policy_schema(), initial, as_seen=True)
+
+    def save(values: dict[str, Any]) -> Done:
+        pool_limits.set_policy(
+            request.work,
+            pool,
+            warnings={name: values[f"warn_{name}"] for name in NAMES},
+            defaults=Limits(**{name: values[f"new_{name}"] for name in NAMES}),
+        )
+        path = request.route_path("pool", id=pool.id)
+        return Done(text=f"Warnings and defaults of {pool.name} are set.", path=path)
+
+    return form.submit(request, save) or {
+        "page": _page(request, pool, f"Warnings and defaults of {pool.name}", form)
+    }
+
+
+def _page(request: Any, pool: Any, title: str, form: Form, **more: Any) -> PoolLimitsPage:
+    return PoolLimitsPage(
+        title=title,
+        section="pools",
+        crumbs=crumbs(request, pool),
+        pool_id=pool.id,
+        pool=pool,
+        form=form,
+        **more,
+    )

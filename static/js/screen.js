@@ -1,0 +1,85 @@
+// A guest's screen in the page: noVNC over a line to the gateway.
+//
+// `new Screen(element, { status })` shows the machine whose tickets `data-ticket-url` gives out.
+// Each view has a line of its own; when it breaks (the guest was stopped, moved, or the network
+// went) it is opened again for as long as the page wants it.
+
+import keysyms from "../vendor/novnc/core/input/keysymdef.js";
+import RFB from "../vendor/novnc/core/rfb.js";
+import { Line } from "./line.js";
+
+const ENTER = 0xff0d;
+const TAB = 0xff09;
+
+export class Screen {
+  #element;
+  #line;
+  #rfb = null;
+  #scaled = true;
+  #recorded = false;
+
+  constructor(element, { status = null } = {}) {
+    this.#element = element;
+    this.#line = new Line(element, {
+      status,
+      // The first message says that the line stands; from then on it is RFB.
+      told: (message) => {
+        this.#recorded = message.recorded;
+      },
+      opened: (socket) => this.#show(socket),
+      left: () => {
+        this.#rfb = null;
+      },
+    });
+    this.#line.connect();
+  }
+
+  focus() {
+    this.#rfb?.focus();
+  }
+
+  wake() {
+    this.#line.wake();
+  }
+
+  close() {
+    this.#line.close();
+  }
+
+  sendCtrlAltDel() {
+    this.#rfb?.sendCtrlAltDel();
+    this.focus();
+  }
+
+  scale(scaled) {
+    this.#scaled = scaled;
+    if (this.#rfb) this.#rfb.scaleViewport = scaled;
+  }
+
+  fill() {
+    this.#element.requestFullscreen?.();
+    this.focus();
+  }
+
+  /** Type text as if by hand: the guest needs to know nothing of clipboards. */
+  type(text) {
+    for (const sign of text.replaceAll("\r\n", "\n")) {
+      const keysym = { "\n": ENTER, "\t": TAB }[sign] ?? keysyms.lookup(sign.codePointAt(0));
+      this.#rfb?.sendKey(keysym, null);
+    }
+    this.focus();
+  }
+
+  #show(socket) {
+    this.#element.replaceChildren();
+    const rfb = new RFB(this.#element, socket, { shared: true });
+    rfb.scaleViewport = this.#scaled;
+    rfb.background = "transparent";
+    rfb.addEventListener("connect", () => {
+      this.#line.stands();
+      this.#line.tell("connected", this.#recorded ? "Connected · recorded" : "Connected");
+      this.focus();
+    });
+    this.#rfb = rfb;
+  }
+}
