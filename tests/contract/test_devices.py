@@ -73,10 +73,19 @@ def test_a_guest_gets_vcpus_and_memory_while_it_runs(host, guest):
     assert found.running
     if real(host):
         inside_says(inside, "ls -d /sys/devices/system/cpu/cpu[0-9] | wc -l", "3")
-        asked(inside, "for f in /sys/devices/system/cpu/cpu[12]/online; do echo 1 > $f; done")
-        inside_says(inside, "nproc", "3")
-        asked(inside, "for f in /sys/devices/system/memory/*/state; do echo online > $f; done")
-        until(lambda: kib(inside) > before + 200 * MIB, "the memory in the guest", 30)
+        # The kernel refuses for a moment after the plug: the guest asks until it is done.
+        online = "for f in /sys/devices/system/{}; do echo {} > $f; done"
+
+        def has_vcpus() -> bool:
+            asked(inside, online.format("cpu/cpu[12]/online", 1))
+            return asked(inside, "nproc") == "3"
+
+        def has_memory() -> bool:
+            asked(inside, online.format("memory/*/state", "online"))
+            return kib(inside) > before + 200 * MIB
+
+        until(has_vcpus, "the vCPUs in the guest", 30)
+        until(has_memory, "the memory in the guest", 30)
 
 
 def test_what_a_running_guest_cannot_take_is_told_and_nothing_breaks(host, guest):

@@ -23,6 +23,10 @@ from ovcadmin.services import setup as first
 from ovcadmin.work import Actor, Work
 from tests.rig.base import ROOT, TEMPLATES, spawn, wait_until
 
+BUSY = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"""
+"""How many other connections are in the middle of something; PostgreSQL."""
+
 
 class Process:
     """A process of the console; `log` is what it said."""
@@ -122,17 +126,18 @@ class Console:
     def freeze(self, process: Process) -> None:
         """Freeze a process while it holds nothing that the others need to go on.
 
-        SQLite has one lock for all: who is frozen while it writes stops everybody.
+        SQLite has one lock for all: who is frozen while it writes stops everybody.  PostgreSQL
+        ends the connection of who is frozen in a transaction.
         """
         while True:
             process.freeze()
             try:
                 with self.database.write.begin() as connection:
-                    connection.execute(text("SELECT 1"))
+                    if not connection.scalar(text("SELECT 0" if self.database.is_sqlite else BUSY)):
+                        return
             except OperationalError:
-                process.thaw()
-            else:
-                return
+                pass
+            process.thaw()
 
     @contextmanager
     def work(self, *, write: bool = False) -> Iterator[Work]:
