@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench._database import settle
 from bench._report import percentile, report
 from ovcadmin.models import Image, Machine, Nic, Pool, User
 from ovcadmin.security.headers import SESSION_COOKIE
@@ -151,6 +152,7 @@ def bench(database_url: str, directory: Path, label: str) -> None:
     listen = f"127.0.0.1:{port}"
     with console(directory, database_url, web_listen=listen, log_level="warning") as on:
         cookie = populate(on)
+        settle(on.database)
         on.start(sys.executable, "-m", "ovcadmin.manage.web", on.ini)
         wait_until(lambda: _answers(port), "the web process")
         measure(port, cookie, label)

@@ -23,6 +23,7 @@ from uuid import uuid4
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from bench._database import settle
 from bench._report import percentile, report, timed
 from ovcadmin.domain.resources import NAMES, Limits
 from ovcadmin.models import (
@@ -164,10 +165,7 @@ def measure(kind: str, url: str, directory: str, count_: int) -> None:
     cloud = Cloud(url, directory)
     cloud.build()
     leaves = furnish(cloud, count_)
-    if not cloud.database.is_sqlite:
-        alone = cloud.database.write.execution_options(isolation_level="AUTOCOMMIT")
-        with alone.connect() as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
+    settle(cloud.database)
     numbers = count()
     for leaf in leaves[:10]:
         accept(cloud, leaf, f"warm {next(numbers)}")

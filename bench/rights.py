@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select
 
+from bench._database import settle
 from bench._report import percentile, report, timed
 from ovcadmin.config import Settings
 from ovcadmin.manage import schema
@@ -57,8 +58,7 @@ def _filled(url: str, directory: Path) -> Iterator[Database]:
         setup.initialise(Work(db=db, actor=SYSTEM, settings=settings))
     with database.write.begin() as connection:
         _fill(connection, random.Random(1))
-    with database.write.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+    settle(database)
     try:
         yield database
     finally:
