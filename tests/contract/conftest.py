@@ -28,7 +28,7 @@ DEADLINE = 1.5
 """Of an ordinary call of the fixture `hypervisor`, seconds."""
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 20) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = 40) -> T:
     """Wait while greenlets run and events come in; return the first true answer."""
     end = time.monotonic() + seconds
     while not (answer := condition()):

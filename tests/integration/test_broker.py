@@ -148,7 +148,7 @@ def test_each_host_has_one_monitor_and_another_worker_takes_over(
         assert first.log.count("host.handed_over") == 2
 
         first.kill()
-        wait_until(lambda: list(watched().values()) == [4], "all hosts with the one left", 15)
+        wait_until(lambda: list(watched().values()) == [4], "all hosts with the one left", 30)
         wait_until(lambda: second.log.count("host.watched") == 4, "all four monitors")
         assert second.stop() == 0
         assert not watched(), "at a clean end nobody waits for a lease to run out"

@@ -57,7 +57,7 @@ def test_a_guest_boots_counts_on_its_grown_disk_and_obeys_the_power_button(libvi
     assert number(guest, "BOOTS") == 1
     wait_until(lambda: number(guest, "COUNTER") >= 2, "the counter")
     libvirt_host.virsh("shutdown", "guest")
-    wait_until(lambda: libvirt_host.virsh("domstate", "guest") == "shut off", "the end", 10)
+    wait_until(lambda: libvirt_host.virsh("domstate", "guest") == "shut off", "the end")
     before = number(guest, "COUNTER")
     libvirt_host.virsh("start", "guest")
     wait_until(lambda: number(guest, "COUNTER") > before, "the counter to go on", 60)

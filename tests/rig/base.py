@@ -47,7 +47,7 @@ def _sweep() -> None:
 
 
 def wait_until(
-    condition: Callable[[], T], what: str, seconds: float = 20, log: Path | None = None
+    condition: Callable[[], T], what: str, seconds: float = 40, log: Path | None = None
 ) -> T:
     """Return the first true answer of `condition`; fail with `what` when none comes in time."""
     deadline = time.monotonic() + seconds

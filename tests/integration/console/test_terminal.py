@@ -181,7 +181,7 @@ def test_fault_27_the_size_of_the_page_is_known_and_a_foolish_one_is_not(rig, an
     wait_until(lambda: len(_processes(rig)) == 1, "the end of those of earlier tests", SECONDS)
     own = _processes(rig)[0]
     handle = os.open(Path(f"/proc/{own.pid}/fd/0").readlink(), os.O_RDONLY | os.O_NOCTTY)
-    wait_until(lambda: os.get_terminal_size(handle).columns == 77, "the size", 5)
+    wait_until(lambda: os.get_terminal_size(handle).columns == 77, "the size")
     os.close(handle)
 
 
@@ -194,7 +194,7 @@ def test_a_reload_shows_it_again_and_exit_ends_it(rig, anna):
     assert again.told[0]["kind"] == "terminal"
     again.type("exit\r")
     assert again.expect_end()[0] == codes.OVER
-    wait_until(lambda: not _tokens(rig), "the end of its token", 5)
+    wait_until(lambda: not _tokens(rig), "the end of its token")
 
 
 def test_several_terminals_stand_side_by_side_and_can_be_listed_and_ended(rig, anna):
@@ -217,8 +217,8 @@ def test_fault_13_a_terminal_ends_with_its_sign_in_and_so_does_its_token(rig, an
         sessions.close(work, anna.session_id)
     assert terminal.expect_end(CUT_SECONDS) == (codes.GONE, "You are signed out.")
     assert time.monotonic() - started < CUT_SECONDS
-    wait_until(lambda: not _tokens(rig), "the end of its token", 5)
-    wait_until(lambda: not _processes(rig), "the end of it", 5)
+    wait_until(lambda: not _tokens(rig), "the end of its token")
+    wait_until(lambda: not _processes(rig), "the end of it")
 
 
 def test_fault_13_rights_that_went_count_at_once(rig, machines, anna):
