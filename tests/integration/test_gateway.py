@@ -296,7 +296,7 @@ class TestFront:
         """The real web process, where the gateway looks for it."""
         log = rig.directory / "web.log"
         process = console.Process((sys.executable, "-m", "ovcadmin.manage.web", rig.ini), log)
-        process.said("web.listening", 60)
+        process.said("web.listening")
         yield process
         process.stop()
 

@@ -50,7 +50,7 @@ class Process:
         """Exit code, negative for a signal; None while it runs."""
         return self._popen.poll()
 
-    def said(self, text: str, seconds: float = 60) -> None:
+    def said(self, text: str, seconds: float = 120) -> None:
         """Wait until this process says the text; others may have written to the same log before."""
         wait_until(lambda: text in self.log[self._before :], f"“{text}” in {self.path}", seconds)
 

@@ -1,17 +1,25 @@
 """Ports of one's own, and a place on the network that answers nothing."""
 
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 LOOPBACK = "127.0.0.1"
+PORTS = range(10_240, 32_768)
+"""Below those that the kernel gives to outgoing connections, which would come in between."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback device that nobody uses now."""
+    """Return ports that nobody uses now, on any address of this machine."""
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [int(s.getsockname()[1]) for s in sockets]
+        while len(found) < count:
+            listener = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                listener.bind(("", secrets.choice(PORTS)))
+                found.append(int(listener.getsockname()[1]))
+    return found
 
 
 def free_port() -> int:
