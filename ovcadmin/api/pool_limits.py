@@ -13,7 +13,7 @@ from ovcadmin.domain.quota import WARNING_PERCENT
 from ovcadmin.domain.resources import NAMES
 from ovcadmin.errors import InvalidInput
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import loans, person_quotas, pool_limits
+from ovcadmin.services import limit_changes, loans, person_quotas, pool_limits
 
 
 @endpoint("pool_persons", "GET", permission=Privilege.SET_QUOTA)
@@ -27,6 +27,14 @@ def set_person(context: Any, request: Any) -> Listing:
     given = limits(body["limits"])
     person_quotas.set_limits(request.work, context.pool, body.get("who", ""), given)
     return _persons(request, context.pool)
+
+
+@endpoint("pool_persons_preview", "POST", permission=Privilege.SET_QUOTA)
+def preview_person(context: Any, request: Any) -> dict[str, Any]:
+    """Tell what other limits would take away; nothing is changed."""
+    body, given = request.openapi_validated.body, limits(request.openapi_validated.body["limits"])
+    found = limit_changes.person_lowering(request.work, context.pool, body.get("who", ""), given)
+    return shapes.lowering(found)
 
 
 @endpoint("pool_policy", "GET", permission=Privilege.SET_QUOTA)
@@ -54,28 +62,40 @@ def list_loans(context: Any, request: Any) -> Listing:
 
 @endpoint("pool_loans", "POST", permission=Privilege.SET_QUOTA)
 def lend(context: Any, request: Any) -> dict[str, Any]:
-    body, pool, work = request.openapi_validated.body, context.pool, request.work
-    known = {one.id: one for one in loans.siblings(work, pool)}
-    borrower = known.get(int(body["borrower_id"]))
-    if borrower is None:
-        text = "This is no pool beside it that you may see."
-        raise InvalidInput("Nothing was lent.", fields={"borrower_id": text})
-    terms = loans.Terms(
-        resource=body["resource"],
-        amount=int(body["amount"]),
-        until=_last_moment(body["until"]),
-        grace_days=int(body.get("grace_days", 0)),
-        note=body.get("note", ""),
-    )
-    number = loans.lend(work, pool, borrower, terms).id
+    pool, work = context.pool, request.work
+    number = loans.lend(work, pool, *_deal(request, pool)).id
     request.response.status_int = 201
     return next(_loan(side) for side in loans.of(work, pool) if side.loan.id == number)
+
+
+@endpoint("pool_loans_preview", "POST", permission=Privilege.SET_QUOTA)
+def preview_loan(context: Any, request: Any) -> dict[str, Any]:
+    """Tell what the lender would miss; nothing is changed."""
+    pool = context.pool
+    return shapes.lowering(loans.lowering(request.work, pool, *_deal(request, pool)))
 
 
 @endpoint("loan_return", "POST", permission=Privilege.SET_QUOTA)
 def give_back(context: Any, request: Any) -> dict[str, Any]:
     loans.give_back(request.work, context.loan)
     return {"id": context.loan.id, "returned_at": context.loan.returned_at}
+
+
+def _deal(request: Any, lender: Any) -> tuple[Any, loans.Terms]:
+    """Read who borrows, and on what terms."""
+    body = request.openapi_validated.body
+    known = {one.id: one for one in loans.siblings(request.work, lender)}
+    borrower = known.get(int(body["borrower_id"]))
+    if borrower is None:
+        text = "This is no pool beside it that you may see."
+        raise InvalidInput("Nothing was lent.", fields={"borrower_id": text})
+    return borrower, loans.Terms(
+        resource=body["resource"],
+        amount=int(body["amount"]),
+        until=_last_moment(body["until"]),
+        grace_days=int(body.get("grace_days", 0)),
+        note=body.get("note", ""),
+    )
 
 
 def _persons(request: Any, pool: Any) -> Listing:

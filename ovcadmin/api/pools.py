@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from pyramid.response import Response
@@ -78,12 +77,7 @@ def set_quota(context: Any, request: Any) -> dict[str, Any]:
 def preview(context: Any, request: Any) -> dict[str, Any]:
     """Tell what other limits would take away; nothing is changed."""
     given = limits(request.openapi_validated.body)
-    found = limit_changes.lowering(request.work, context.pool, given)
-    return {
-        "used": [asdict(over) for over in found.used],
-        "promised": [asdict(over) for over in found.promised],
-        "stuck": [shapes.reference(machine) for machine in found.stuck],
-    }
+    return shapes.lowering(limit_changes.lowering(request.work, context.pool, given))
 
 
 def limits(given: dict[str, Any]) -> Limits:

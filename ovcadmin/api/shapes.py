@@ -46,6 +46,23 @@ def level(found: Any) -> dict[str, Any]:
     }
 
 
+def lowering(found: Any) -> dict[str, Any]:
+    return {
+        "used": [_over(one) for one in found.used],
+        "promised": [_over(one) for one in found.promised],
+        "stuck": [reference(machine) for machine in found.stuck],
+    }
+
+
+def _over(one: Any) -> dict[str, Any]:
+    return {
+        "resource": one.resource,
+        "limit": one.limit,
+        "amount": one.amount,
+        "person": one.person or None,
+    }
+
+
 def image(row: Any) -> dict[str, Any]:
     return {
         "id": row.id,

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from ovcadmin.cli import text
+from ovcadmin.cli import lowerings, moves, text
 from ovcadmin.cli.command import Noun, Ovc, agreed, noun, yes_option
 from ovcadmin.cli.failures import usage
+from ovcadmin.cli.lowerings import Look
 from ovcadmin.cli.names import id_of, option, reference
 from ovcadmin.cli.output import Column
 from ovcadmin.cli.text import clean
@@ -66,17 +67,24 @@ def listing(ovc: Ovc, name: str) -> None:
 
 @loans.add(
     "lend",
-    calls=["lendQuota"],
-    examples=["ovc loans lend Web --to Shop --resource vcpus --amount 4 --until 2027-01-31"],
+    calls=["lendQuota", "previewLoan"],
+    examples=[
+        "ovc loans lend Web --to Shop --resource vcpus --amount 4 --until 2027-01-31",
+        "ovc loans lend Web --to Shop --resource memory --amount 8GiB --until 2027-01-31 --dry-run",
+    ],
 )
 @reference("pool")
 @option("pool", "The pool beside it that borrows.", flag="--to", required=True)
 @click.option("--resource", type=click.Choice(list(RESOURCES)), required=True)
 @click.option("--amount", required=True, metavar="AMOUNT", help="Such as 4 or 8GiB.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DAY")
-@click.option("--grace-days", type=click.IntRange(0, 365), default=0, help="It keeps what it uses.")
+@click.option("--grace-days", type=click.IntRange(0, 30), default=0, help="It keeps what it uses.")
 @click.option("--note", default="")
-def lend(ovc: Ovc, *, name: str, pool: str, until: Any, **given: Any) -> None:
+@moves.dry_run_option
+@yes_option
+def lend(
+    ovc: Ovc, *, name: str, pool: str, until: Any, dry_run: bool, yes: bool, **given: Any
+) -> None:
     """Lend an amount of a limit until a day."""
     body = {
         **given,
@@ -85,6 +93,9 @@ def lend(ovc: Ovc, *, name: str, pool: str, until: Any, **given: Any) -> None:
         "until": f"{until:%Y-%m-%d}",
     }
     path = f"/pools/{id_of(ovc.client, 'pool', name)}/loans"
+    look = Look(f"{path}/preview", body, f"Lend it to {clean(pool)}?")
+    if lowerings.only_looked(ovc, look, dry_run=dry_run, yes=yes):
+        return
     ovc.out.one(ovc.client.call("POST", path, body).body, LOAN_COLUMNS)
 
 
@@ -100,7 +111,11 @@ def give_back(ovc: Ovc, *, id: int, yes: bool) -> None:
 
 def add_to_pools(pools: Noun) -> None:
     """Declare the commands on shares of persons, warnings and defaults."""
+    _add_persons(pools)
+    _add_policy(pools)
 
+
+def _add_persons(pools: Noun) -> None:
     @pools.add("persons", calls=["listPersonLimits"], examples=["ovc pools persons Web"])
     @reference("pool")
     def persons(ovc: Ovc, name: str) -> None:
@@ -110,18 +125,32 @@ def add_to_pools(pools: Noun) -> None:
 
     @pools.add(
         "limit-person",
-        calls=["setPersonLimits"],
-        examples=["ovc pools limit-person Web --who anna --vcpus 4", "ovc pools limit-person Web"],
+        calls=["setPersonLimits", "previewPersonLimits"],
+        examples=[
+            "ovc pools limit-person Web --who anna --vcpus 4",
+            "ovc pools limit-person Web --machines 2 --dry-run",
+            "ovc pools limit-person Web",
+        ],
     )
     @reference("pool")
     @click.option("--who", default="", metavar="NAME", help="Left out: everybody else.")
     @_limits
-    def limit_person(ovc: Ovc, *, name: str, who: str, **given: Any) -> None:
+    @moves.dry_run_option
+    @yes_option
+    def limit_person(
+        ovc: Ovc, *, name: str, who: str, dry_run: bool, yes: bool, **given: Any
+    ) -> None:
         """Set what one person may take in a pool; no limits take them away."""
         body = {"who": who, "limits": _given(given)}
         path = f"/pools/{id_of(ovc.client, 'pool', name)}/persons"
+        whose = clean(who) or "everybody else"
+        look = Look(f"{path}/preview", body, f"Set the limits of {whose} in {clean(name)}?")
+        if lowerings.only_looked(ovc, look, dry_run=dry_run, yes=yes):
+            return
         ovc.out.rows(ovc.client.call("PUT", path, body).body["items"], PERSON_COLUMNS)
 
+
+def _add_policy(pools: Noun) -> None:
     @pools.add("policy", calls=["getPoolPolicy"], examples=["ovc pools policy Web --json"])
     @reference("pool")
     def policy(ovc: Ovc, name: str) -> None:

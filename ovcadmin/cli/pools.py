@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ovcadmin.cli import arrangements, bulk, leases, moves, placement, requests, text
+from ovcadmin.cli import arrangements, bulk, leases, lowerings, moves, placement, requests, text
 from ovcadmin.cli.command import Noun, Ovc, agreed, most_option, noun, yes_option
 from ovcadmin.cli.failures import usage
 from ovcadmin.cli.names import id_of, option, reference, references
@@ -27,7 +27,6 @@ COLUMNS = (
     Column("privileges", usual=False),
 )
 RESOURCES = ("vcpus", "memory", "nics", "machines", "redundancy", "storage")
-SHOWN = {"memory": text.memory, "storage": text.storage}
 
 
 @pools.add(
@@ -171,31 +170,12 @@ def quota_set(ovc: Ovc, name: str, *, dry_run: bool, yes: bool, **given: int | s
     pool_id = id_of(ovc.client, "pool", name)
     seen = ovc.client.call("GET", f"/pools/{pool_id}/quota")
     body = {**seen.body["levels"][0]["limits"], **changed}
-    if dry_run or not yes:
-        told = ovc.client.call("POST", f"/pools/{pool_id}/quota/preview", body).body
-        rows = _taken_away(told)
-        if dry_run:
-            ovc.out.raw(told, rows, moves.COLUMNS)
-            ovc.note("Nothing was set." if rows else "Nothing was set; it would take nothing away.")
-            return
-        moves.ask(ovc, f"Set the quota of {name}?", rows)
+    look = lowerings.Look(f"/pools/{pool_id}/quota/preview", body, f"Set the quota of {name}?")
+    if lowerings.only_looked(ovc, look, dry_run=dry_run, yes=yes):
+        return
     headers = {"If-Match": seen.headers["ETag"]}
     answer = ovc.client.call("PUT", f"/pools/{pool_id}/quota", body, headers=headers)
     _print_quota(ovc, answer.body)
-
-
-def _taken_away(told: dict[str, Any]) -> list[dict[str, str]]:
-    """Return what lower limits take away, a line for each fact."""
-    return [
-        *({"what": "in use", "which": _over(one)} for one in told["used"]),
-        *({"what": "promised to sub-pools", "which": _over(one)} for one in told["promised"]),
-        *({"what": "cannot start", "which": row["name"]} for row in told["stuck"]),
-    ]
-
-
-def _over(one: dict[str, Any]) -> str:
-    show = SHOWN.get(one["resource"], text.plain)
-    return f"{one['resource']} {show(one['amount'])}, the limit would be {show(one['limit'])}"
 
 
 def _print_quota(ovc: Ovc, body: dict[str, Any]) -> None:
@@ -215,7 +195,7 @@ def _line(level: dict[str, Any], name: str) -> dict[str, Any]:
     pending = level["pending"][name]
     figures = {"limit": limit, "used": used, "pending": pending}
     figures["left"] = None if limit is None else limit - used - pending
-    show = SHOWN.get(name, text.plain)
+    show = lowerings.SHOWN.get(name, text.plain)
     words = {f"shown_{key}": show(value) for key, value in figures.items()}
     if limit is None:
         words["shown_limit"] = "none"  # as it is typed

@@ -54,10 +54,10 @@ SAME: dict[str, tuple[str, ...]] = {
     "quota_request_decline": ("decideQuotaRequest",),
     "quota_request_withdraw": ("withdrawQuotaRequest",),
     "quota_request_seen": ("markQuotaRequestSeen",),
-    "pool_lend": ("lendQuota",),
+    "pool_lend": ("lendQuota", "previewLoan"),
     "loan_return": ("returnLoan",),
     "pool_policy": ("getPoolPolicy", "setPoolPolicy"),
-    "pool_persons": ("listPersonLimits", "setPersonLimits"),
+    "pool_persons": ("listPersonLimits", "setPersonLimits", "previewPersonLimits"),
     # logical groups and tags
     "logical_groups": ("listLogicalGroups",),
     "logical_group_new": ("createLogicalGroup",),

@@ -16,13 +16,14 @@ from sqlalchemy.orm import joinedload
 
 from ovcadmin.domain.amounts import show
 from ovcadmin.domain.quota import LABELS
-from ovcadmin.domain.resources import LARGEST, NAMES
+from ovcadmin.domain.resources import LARGEST, NAMES, Resources
 from ovcadmin.errors import Conflict, InvalidInput, NotFound, ObjectInUse
 from ovcadmin.models import Loan, Pool
 from ovcadmin.models.database import announce
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.security.visibility import privileges_on, visible
-from ovcadmin.services import audit, quotas
+from ovcadmin.services import audit, limit_changes, quotas
+from ovcadmin.services.limit_changes import Lowering
 from ovcadmin.work import Work
 
 LONGEST = timedelta(days=366)
@@ -65,23 +66,23 @@ def siblings(work: Work, pool: Pool) -> list[Pool]:
     return list(work.db.scalars(statement.order_by(Pool.name_key)).unique())
 
 
+def lowering(work: Work, lender: Pool, borrower: Pool, terms: Terms) -> Lowering:
+    """Say what the lender would miss.  Changes nothing; raises what `lend` would."""
+    _ensure_sound(work, lender, borrower, terms)
+    _ensure_free(work, lender, terms)
+    lends = Resources(**{terms.resource: terms.amount})
+    return limit_changes.lowering(work, lender, lender.limits, lends)
+
+
 def lend(work: Work, lender: Pool, borrower: Pool, terms: Terms) -> Loan:
     """Lend from now on.  Raises `InvalidInput`, and `Conflict` when the lender has not so much."""
     _ensure_sound(work, lender, borrower, terms)
     quotas.lock_chain(work, lender, borrower)
-    name = terms.resource
-    level = quotas.levels_of(work, [lender])[lender.id]
-    free = getattr(level.limits, name) - getattr(level.taken, name)
-    if terms.amount > free:
-        raise Conflict(
-            f"{lender.name} has only {show(name, max(free, 0))} of {LABELS[name]} free, so it "
-            f"cannot lend {show(name, terms.amount)}.",
-            free=max(free, 0),
-        )
+    _ensure_free(work, lender, terms)
     loan = Loan(
         lender_id=lender.id,
         borrower_id=borrower.id,
-        resource=name,
+        resource=terms.resource,
         amount=terms.amount,
         lent=terms.amount,
         until=terms.until,
@@ -92,7 +93,7 @@ def lend(work: Work, lender: Pool, borrower: Pool, terms: Terms) -> Loan:
     )
     work.db.add(loan)
     work.db.flush()
-    _told(work, loan, "loan.lend", {"resource": name, "amount": terms.amount,
+    _told(work, loan, "loan.lend", {"resource": terms.resource, "amount": terms.amount,
                                     "until": terms.until.isoformat()})  # fmt: skip
     return loan
 
@@ -229,6 +230,18 @@ def _ensure_sound(work: Work, lender: Pool, borrower: Pool, terms: Terms) -> Non
         bad["grace_days"] = f"At most {LONGEST_GRACE} days."
     if bad:
         raise InvalidInput("Nothing was lent.", fields=bad)
+
+
+def _ensure_free(work: Work, lender: Pool, terms: Terms) -> None:
+    name = terms.resource
+    level = quotas.levels_of(work, [lender])[lender.id]
+    free = getattr(level.limits, name) - getattr(level.taken, name)
+    if terms.amount > free:
+        raise Conflict(
+            f"{lender.name} has only {show(name, max(free, 0))} of {LABELS[name]} free, so it "
+            f"cannot lend {show(name, terms.amount)}.",
+            free=max(free, 0),
+        )
 
 
 def _side(work: Work, loan: Loan, pool: Pool) -> Side:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ovcadmin.domain import names
 from ovcadmin.domain.quota import Level
-from ovcadmin.domain.resources import Limits
+from ovcadmin.domain.resources import NAMES, Limits, Resources
 from ovcadmin.errors import InvalidInput
-from ovcadmin.models import Lineage, PersonQuota, Pool, Realm, User
+from ovcadmin.models import Lineage, Machine, PersonQuota, Pool, Realm, Reservation, User
 from ovcadmin.models.database import announce
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.security.visibility import holders
@@ -42,13 +42,34 @@ def listing(work: Work, pool: Pool) -> list[Share]:
     return sorted(found, key=lambda share: (share.level is None, share.name))
 
 
+def limits_of(work: Work, pool: Pool) -> dict[int | None, Limits]:
+    """Return what is set in this very pool, by user; None is everybody else."""
+    rows = work.db.scalars(select(PersonQuota).where(PersonQuota.pool_id == pool.id))
+    return {row.user_id: row.limits for row in rows}
+
+
+def taken(work: Work, pool: Pool) -> dict[int, Resources]:
+    """Return what the machines of each owner take in the pool and below, pending included."""
+    statement = (
+        select(Machine.owner_id, *(func.sum(getattr(Reservation, name)) for name in NAMES))
+        .join(Reservation, Reservation.machine_id == Machine.id)
+        .join(Lineage, Lineage.pool_id == Reservation.pool_id)
+        .where(Lineage.ancestor_id == pool.id)
+        .group_by(Machine.owner_id)
+    )
+    return {
+        owner: Resources(**{name: int(sum_) for name, sum_ in zip(NAMES, amounts, strict=True)})
+        for owner, *amounts in work.db.execute(statement)
+    }
+
+
 def set_limits(work: Work, pool: Pool, who: str, limits: Limits) -> None:
     """Set what one person (`anna`, `anna@realm`; blank: everybody) may take in the pool.
 
     All blank takes the limits away.  A limit below what he uses is allowed: it stops growth.
     """
     pool_limits.ensure_counts(limits)
-    user = _person(work, pool, who) if who.strip() else None
+    user = find(work, pool, who)
     quotas.lock_chain(work, pool)
     number = user.id if user else None
     row = work.db.scalar(
@@ -76,8 +97,14 @@ def full_name(user: User) -> str:
     return f"{user.name}@{user.realm.name}"
 
 
-def _person(work: Work, pool: Pool, who: str) -> User:
-    """Find somebody who has a right in the pool or below; others are as if they did not exist."""
+def find(work: Work, pool: Pool, who: str) -> User | None:
+    """Return the person of this name who has a right in the pool or below; None when blank.
+
+    Raises `InvalidInput` when there is none, or more than one; who has no right there is as if he
+    did not exist.
+    """
+    if not who.strip():
+        return None
     name, _, realm = who.strip().partition("@")
     statement = select(User).join(Realm, Realm.id == User.realm_id)
     statement = statement.where(User.name_key == names.key(name))

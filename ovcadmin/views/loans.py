@@ -12,13 +12,15 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from ovcadmin.domain import amounts
-from ovcadmin.domain.resources import NAMES, Resources
+from ovcadmin.domain.resources import NAMES
 from ovcadmin.errors import DomainError, InvalidInput
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import limit_changes, loans
+from ovcadmin.services import loans
 from ovcadmin.services.limit_changes import Lowering
 from ovcadmin.services.loans import Terms
+from ovcadmin.views import lowerings
 from ovcadmin.views.bars import LABELS
+from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, choice, count, text
 from ovcadmin.views.pages import Page, crumbs
 
@@ -62,22 +64,18 @@ def lend(context: Any, request: Any) -> dict[str, Any] | Response:
         },
     )
 
+    def look(values: dict[str, Any]) -> Lowering:
+        return loans.lowering(request.work, pool, known[values["to"]], _terms(values))
+
     def save(values: dict[str, Any]) -> Done:
-        terms = Terms(
-            resource=values["resource"],
-            amount=_amount(values["resource"], values["amount"]),
-            until=_last_moment(values["until"]),
-            grace_days=values["grace_days"],
-            note=values["note"],
-        )
-        loan = loans.lend(request.work, pool, known[values["to"]], terms)
+        loan = loans.lend(request.work, pool, known[values["to"]], _terms(values))
         size = amounts.show(loan.resource, loan.amount)
         return Done(
             text=f"{pool.name} lends {size} of {LABELS[loan.resource]} to {loan.borrower.name}.",
             path=request.route_path("pool", id=pool.id),
         )
 
-    lowering = _lowering(request, pool, form)
+    lowering = lowerings.unconfirmed(request, form, look)
     done = form.submit(request, save) if lowering is None else None
     return done or {
         "page": LendPage(
@@ -88,23 +86,37 @@ def lend(context: Any, request: Any) -> dict[str, Any] | Response:
             pool=pool,
             form=form,
             lowering=lowering,
+            call=_call(pool, form, known),
         )
     }
 
 
-def _lowering(request: Any, pool: Any, form: Form) -> Lowering | None:
-    """Return what the lender would miss; None when nothing, when confirmed, or not to be lent."""
-    if request.method != "POST" or "confirmed" in request.POST:
-        return None
-    values = form.validate(request)
-    if values is None:
-        return None
+def _terms(values: dict[str, Any]) -> Terms:
+    return Terms(
+        resource=values["resource"],
+        amount=_amount(values["resource"], values["amount"]),
+        until=_last_moment(values["until"]),
+        grace_days=values["grace_days"],
+        note=values["note"],
+    )
+
+
+def _call(pool: Any, form: Form, known: dict[str, Any]) -> Call:
+    """Write the loan that was typed, else one as an example."""
+    to, day = form["to"].value or next(iter(known), ""), form["until"].value or "2027-01-31"
+    resource, size = form["resource"].value or "vcpus", form["amount"].value or "4"
     try:
-        lends = Resources(**{values["resource"]: _amount(values["resource"], values["amount"])})
-    except InvalidInput:
-        return None  # it is told when it is to be lent
-    found = limit_changes.lowering(request.work, pool, pool.limits, lends)
-    return found if found and not found.used else None
+        amount = amounts.read(resource, size)
+    except ValueError:
+        amount = 4
+    return Call(
+        "POST",
+        f"/pools/{pool.id}/loans",
+        {"borrower_id": int(to) if to in known else 7, "resource": resource, "amount": amount,
+         "until": day},
+        shell("ovc loans lend", pool.name, to=known[to].name if to in known else "Shop",
+              resource=resource, amount=size, until=day),
+    )  # fmt: skip
 
 
 @view_config(route_name="loan_return", request_method="POST", permission=Privilege.SET_QUOTA)

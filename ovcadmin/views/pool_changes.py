@@ -16,8 +16,9 @@ from ovcadmin.errors import NotFound
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import limit_changes, pool_limits, pools, quotas
 from ovcadmin.services.limit_changes import Lowering
+from ovcadmin.views import lowerings
 from ovcadmin.views.bars import LABELS, Bar, quota_bars
-from ovcadmin.views.calls import Call
+from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, amount, in_turn, name, text, version
 from ovcadmin.views.pages import Page, crumbs
 
@@ -129,7 +130,11 @@ def quota(context: Any, request: Any) -> dict[str, Any] | Response:
         for name, limit in pool.limits.items()
     }
     form = Form(PoolLimits(), initial, as_seen=True)
-    lowering = _lowering(request, pool, form)
+    lowering = lowerings.unconfirmed(
+        request,
+        form,
+        lambda values: limit_changes.lowering(request.work, pool, _limits(values)),
+    )
     done = None
     if lowering is None:
         done = form.submit(request, lambda values: _set_quota(request, pool, values))
@@ -144,20 +149,15 @@ def quota(context: Any, request: Any) -> dict[str, Any] | Response:
                 promised=quotas.promised(request.work, [pool.id]).get(pool.id),
             ),
             lowering=lowering,
-            call=Call("PUT", f"/pools/{pool.id}/quota", dict(pool.limits.items())),
+            call=_quota_call(pool),
         )
     }
 
 
-def _lowering(request: Any, pool: Any, form: Form) -> Lowering | None:
-    """Return what the posted limits would take away; None when nothing, or when confirmed."""
-    if request.method != "POST" or "confirmed" in request.POST or form.outdated(request):
-        return None
-    values = form.validate(request)
-    if values is None:
-        return None
-    found = limit_changes.lowering(request.work, pool, _limits(values))
-    return found or None
+def _quota_call(pool: Any) -> Call:
+    limits = lowerings.written(pool.limits) or {"vcpus": 8}
+    command = shell("ovc pools quota set", pool.name, **limits)
+    return Call("PUT", f"/pools/{pool.id}/quota", dict(pool.limits.items()), command)
 
 
 def _limits(values: dict[str, Any]) -> Limits:

@@ -14,8 +14,11 @@ from ovcadmin.domain import amounts
 from ovcadmin.domain.quota import WARNING_PERCENT
 from ovcadmin.domain.resources import NAMES, Limits
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import person_quotas, pool_limits
+from ovcadmin.services import limit_changes, person_quotas, pool_limits
+from ovcadmin.services.limit_changes import Lowering
+from ovcadmin.views import lowerings
 from ovcadmin.views.bars import LABELS, Bar, quota_bars
+from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, amount, count, in_turn, text
 from ovcadmin.views.pages import Page, crumbs
 
@@ -74,6 +77,8 @@ class PoolLimitsPage(Page):
     form: Form
     lines: Sequence[ShareLine] = ()
     call: Any = None
+    lowering: Lowering | None = None
+    """What the limits that were typed would take away: asked once more before it is done."""
 
 
 @view_config(
@@ -85,23 +90,39 @@ class PoolLimitsPage(Page):
 def persons(context: Any, request: Any) -> dict[str, Any] | Response:
     pool, form = context.pool, Form(_persons_schema(), {"who": request.GET.get("who")})
 
+    def look(values: dict[str, Any]) -> Lowering:
+        limits = _limits(values)
+        return limit_changes.person_lowering(request.work, pool, values["who"], limits)
+
     def save(values: dict[str, Any]) -> Done:
-        limits = Limits(**{name: values[name] for name in NAMES})
-        person_quotas.set_limits(request.work, pool, values["who"], limits)
+        person_quotas.set_limits(request.work, pool, values["who"], _limits(values))
         return Done(
             text=f"The limits of {values['who'] or 'everybody else'} in {pool.name} are set.",
             path=request.route_path("pool_persons", id=pool.id),
         )
 
-    return form.submit(request, save) or {
+    lowering = lowerings.unconfirmed(request, form, look)
+    done = form.submit(request, save) if lowering is None else None
+    return done or {
         "page": _page(
             request,
             pool,
             f"Limits of persons in {pool.name}",
             form,
             lines=[_line(share) for share in person_quotas.listing(request.work, pool)],
+            lowering=lowering,
+            call=_persons_call(pool, form["who"].value or "anna"),
         )
     }
+
+
+def _persons_call(pool: Any, who: str) -> Call:
+    command = shell("ovc pools limit-person", pool.name, who=who, vcpus=4)
+    return Call("PUT", f"/pools/{pool.id}/persons", {"who": who, "limits": {"vcpus": 4}}, command)
+
+
+def _limits(values: dict[str, Any]) -> Limits:
+    return Limits(**{name: values[name] for name in NAMES})
 
 
 def _line(share: person_quotas.Share) -> ShareLine:

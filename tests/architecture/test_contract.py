@@ -24,7 +24,9 @@ NOTHING_TO_OVERWRITE = {
     # says itself at which byte it goes on
     "sendImagePiece",
 }  # fmt: skip
-LOOKS_ONLY = {"previewGrant", "previewQuota", "checkRealm"}
+LOOKS_ONLY = {
+    "previewGrant", "previewQuota", "previewPersonLimits", "previewLoan", "checkRealm",
+}  # fmt: skip
 NEEDS = {"limit", "cursor", "fields", "sort"}
 BY_THE_DATABASE = {
     "listAudit": {"sort"},  # always the newest first: it only grows

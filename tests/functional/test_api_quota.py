@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from ovcadmin.domain.states import State
+from ovcadmin.models import utcnow
 from tests.functional.world import form
 
 
@@ -53,15 +55,101 @@ def test_what_lower_limits_would_take_away_is_told_first(world):
     path = f"/pools/{pool.id}/quota/preview"
     assert boss("POST", path, {"machines": 1}).json == {
         "used": [],
-        "promised": [{"resource": "machines", "limit": 1, "amount": 2}],
+        "promised": [{"resource": "machines", "limit": 1, "amount": 2, "person": None}],
         "stuck": [{"id": stopped.id, "name": "web02"}],
     }
     used = boss("POST", path, {"storage": 10**9}).json["used"]
-    assert used == [{"resource": "storage", "limit": 10**9, "amount": 2 * 10**9}]
+    assert used == [{"resource": "storage", "limit": 10**9, "amount": 2 * 10**9, "person": None}]
     assert boss("POST", path, {}).json == {"used": [], "promised": [], "stuck": []}
     assert boss("GET", f"/pools/{pool.id}/quota").json["levels"][0]["limits"]["machines"] == 3
     owner = world.api(world.user("otto", "Administrator", pool))
     assert owner("POST", path, {"machines": 1}).status_int == 403
+
+
+NOTHING = {"used": [], "promised": [], "stuck": []}
+
+
+@pytest.mark.requirement("NEW-03")
+def test_what_lower_limits_of_persons_would_take_away_is_told_first(world):
+    pool, boss = world.pool("Web"), world.api(world.admin())
+    anna, ben = world.user("anna", "User", pool), world.user("ben", "User", pool)
+    world.host()
+    world.image()
+    below = world.pool("Shop", pool)
+    for number in range(2):
+        world.machine(f"up{number}", below, owner=anna, state=State.RUNNING)
+    hers, his = (world.machine(f"down-{one.name}", pool, owner=one) for one in (anna, ben))
+    path = f"/pools/{pool.id}/persons"
+
+    def looked(who, **limits):
+        told = boss("POST", f"{path}/preview", {"who": who, "limits": limits})
+        assert told.status_int == 200, told
+        return told.json
+
+    over = {"resource": "machines", "limit": 1, "amount": 2, "person": "anna@internal"}
+    stuck = [{"id": hers.id, "name": "down-anna"}]
+    assert looked("anna", machines=1) == {"used": [over], "promised": [], "stuck": stuck}
+    assert looked("anna", machines=2) == {**NOTHING, "stuck": stuck}
+    assert looked("anna", machines=3) == looked("ben", machines=1) == NOTHING
+    # Everybody else: each one's own use is held against it.
+    assert looked("", machines=1) == looked("anna", machines=1)
+    assert looked("", machines=0)["stuck"] == [*stuck, {"id": his.id, "name": "down-ben"}]
+    assert boss("PUT", path, {"who": "anna", "limits": {"machines": 9}}).status_int == 200
+    assert looked("", machines=1) == NOTHING
+    # Without limits of her own she would fall under those of everybody else.
+    assert boss("PUT", path, {"who": "", "limits": {"machines": 1}}).status_int == 200
+    assert looked("anna") == {"used": [over], "promised": [], "stuck": stuck}
+    assert looked("") == NOTHING
+    listed = boss("GET", path).json["items"]
+    assert [(one["who"], one["limits"]["machines"]) for one in listed] == [
+        ("anna@internal", 9), (None, 1),
+    ]  # fmt: skip
+    unknown = boss("POST", f"{path}/preview", {"who": "zoe", "limits": {}})
+    assert (unknown.status_int, unknown.json["fields"][0]["field"]) == (422, "who")
+    asked = {"who": "anna", "limits": {}}
+    assert world.api(anna)("POST", f"{path}/preview", asked).status_int == 403
+
+
+def test_a_machine_that_another_level_stops_already_is_not_laid_to_a_person_s_limit(world):
+    pool, boss = world.pool("Web", machines=1), world.api(world.admin())
+    anna = world.user("anna", "User", pool)
+    world.host()
+    world.image()
+    world.machine("up", pool, state=State.RUNNING)
+    world.machine("down", pool, owner=anna)
+    asked = {"who": "anna", "limits": {"machines": 0}}
+    assert boss("POST", f"/pools/{pool.id}/persons/preview", asked).json == NOTHING
+
+
+@pytest.mark.requirement("NEW-03")
+def test_what_a_loan_would_take_away_is_told_first(world):
+    account, boss = world.pool("Account"), world.api(world.admin())
+    red, blue = world.pool("Red", account, machines=4), world.pool("Blue", account, machines=1)
+    world.pool("Shop", red, machines=4)
+    world.host()
+    world.image()
+    for number in range(2):
+        world.machine(f"up{number}", red, state=State.RUNNING)
+    spare = world.machine("spare", red)
+    path = f"/pools/{red.id}/loans"
+    until = f"{utcnow() + timedelta(days=3):%Y-%m-%d}"
+
+    def looked(**terms):
+        terms = {"borrower_id": blue.id, "resource": "machines", "until": until, **terms}
+        return boss("POST", f"{path}/preview", terms)
+
+    promised = {"resource": "machines", "limit": 2, "amount": 4, "person": None}
+    assert looked(amount=2).json == {
+        "used": [], "promised": [promised], "stuck": [{"id": spare.id, "name": "spare"}],
+    }  # fmt: skip
+    assert looked(amount=1).json["stuck"] == []
+    # What could not be lent is refused here as well.
+    assert looked(amount=3).json["code"] == "object.conflict"
+    assert looked(amount=1, resource="vcpus").status_int == 422
+    assert looked(amount=1, borrower_id=account.id).status_int == 422
+    assert boss("GET", path).json["items"] == []
+    monitor = world.api(world.user("mona", "Monitor", red))
+    assert monitor("POST", f"{path}/preview", {}).status_int == 403
 
 
 def test_two_who_set_limits_do_not_overwrite_each_other(world):

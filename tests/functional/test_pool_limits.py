@@ -154,6 +154,30 @@ def test_each_person_has_a_share_of_the_pool(world, admin):
     assert "Nobody of this name has a right in Web" in stranger.submit(expect_errors=True)
 
 
+@pytest.mark.requirement("NEW-03")
+def test_a_lower_limit_of_a_person_says_first_what_it_takes_away(world, admin):
+    pool = world.pool("Web")
+    anna = world.user("anna", "User", pool)
+    world.machine("up", pool, owner=anna, state=State.RUNNING)
+    world.machine("down", pool, owner=anna)
+    page = form(admin.get(f"/pools/{pool.id}/persons"))
+    page["who"], page["memory"] = "anna", "100 MiB"
+    preview = page.submit()
+    told = preview.html.find("section", class_="impact").get_text(" ", strip=True)
+    assert "Nothing is changed yet" in told
+    assert "anna@internal, memory: 128 MiB are in use, the limit would be 100 MiB" in told
+    assert "Could not be started any more: down" in told
+    assert "Nobody has a limit of his own here." in preview
+    again = form(preview)
+    again["memory"] = "1 GiB"
+    assert again.submit().status_int == 303  # looked again: nothing is taken away
+    last = form(admin.get(f"/pools/{pool.id}/persons?who=anna"))
+    last["memory"] = "100 MiB"
+    done = form(last.submit()).submit("confirmed").follow()
+    assert "The limits of anna in Web are set." in done
+    assert _bar(done, "Memory") == "Memory: 128 MiB used, of 100 MiB"
+
+
 @pytest.mark.requirement("OVT-30")
 def test_no_machine_is_larger_than_the_largest_host(world, admin):
     pool = world.pool("Web", vcpus=1000)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ovcadmin.domain.states import State
+from ovcadmin.models import utcnow
 
 
 @pytest.fixture
@@ -43,13 +46,51 @@ def test_a_lower_limit_is_looked_at_first(shell, cloud):
     before = cloud.fingerprint()
     lower = ("pools", "quota", "set", "Web", "--machines", 0)
     assert shell.json(*lower, "--dry-run") == {
-        "used": [{"resource": "machines", "limit": 0, "amount": 1}], "promised": [], "stuck": [],
-    }  # fmt: skip
+        "used": [{"resource": "machines", "limit": 0, "amount": 1, "person": None}],
+        "promised": [],
+        "stuck": [],
+    }
     unasked = shell.run(*lower)
     assert (unasked.code, "machines 1, the limit would be 0" in unasked.err) == (2, True)
     assert cloud.fingerprint() == before
     shell(*lower, "--yes")
     assert shell.json("pools", "quota", "show", "Web")["levels"][0]["limits"]["machines"] == 0
+
+
+@pytest.mark.requirement("NEW-03")
+def test_a_lower_limit_of_a_person_is_looked_at_first(shell, cloud):
+    before = cloud.fingerprint()
+    lower = ("pools", "limit-person", "Web", "--machines", 0)
+    looked = shell(*lower, "--dry-run")
+    owner = cloud.admin().name
+    assert f"{owner}@internal: machines 1, the limit would be 0" in looked.out
+    assert "Nothing was changed." in looked.err
+    unasked = shell.run(*lower)
+    assert (unasked.code, "Set the limits of everybody else in Web?" in unasked.err) == (2, True)
+    assert cloud.fingerprint() == before
+    shell(*lower, "--yes")
+    assert shell.json("pools", "persons", "Web")[0]["limits"]["machines"] == 0
+    # What takes nothing away is not asked.
+    shell("pools", "limit-person", "Web", "--machines", 3)
+
+
+@pytest.mark.requirement("NEW-03")
+def test_a_loan_is_looked_at_first(shell, cloud):
+    giver = cloud.pool("Giver", machines=2)
+    cloud.pool("Taker", machines=0)
+    cloud.machine("spare", cloud.pool("Part", giver, machines=2))
+    before = cloud.fingerprint()
+    until = f"{utcnow() + timedelta(days=3):%Y-%m-%d}"
+    lend = ("loans", "lend", "Giver", "--to", "Taker", "--resource", "machines", "--until", until)
+    told = shell.json(*lend, "--amount", 2, "--dry-run")
+    assert [one["name"] for one in told["stuck"]] == ["spare"]
+    assert "promised to sub-pools" in shell(*lend, "--amount", 1, "--dry-run").out
+    unasked = shell.run(*lend, "--amount", 2)
+    assert (unasked.code, "Lend it to Taker?" in unasked.err) == (2, True)
+    assert shell.run(*lend, "--amount", 3, "--dry-run").code == 3
+    assert cloud.fingerprint() == before
+    shell(*lend, "--amount", 2, "--yes")
+    assert [row["lent"] for row in shell.json("loans", "list", "Giver")] == [2]
 
 
 def test_who_loses_rights_by_a_move_is_told_before(shell, cloud):
