@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from tests.functional.world import form
@@ -23,26 +25,27 @@ def values(entry, name):
     return [value for value, *_ in entry[name].options]
 
 
-@pytest.mark.requirement("TPL-12")
+@pytest.mark.requirement("TPL-01", "TPL-10", "TPL-12")
 def test_every_size_goes_with_every_image_and_the_machine_has_its_values(world, web):
-    browser, api = world.signed_in(world.anna), world.api(world.anna)
+    bob = world.user("bob", "User", room := world.pool("Room for all"))
+    browser, api = world.signed_in(bob), world.api(bob)
     sizes = {row["name"]: row for row in api("GET", "/sizes").json["items"]}
-    made = 0
-    entry = form(browser.get(f"/machines/new?pool={web.id}"))
-    for image in values(entry, "image"):
-        for size in ("tiny",):
-            made += 1
-            entry["name"], entry["image"], entry["size"] = f"web{made}", image, size
-            entry["start"] = False
-            entry.submit().follow()
+    entry = form(browser.get(f"/machines/new?pool={room.id}"))
+    assert set(values(entry, "size")) == set(sizes)
+    chosen = list(product(values(entry, "image"), sizes))
+    for number, (image, size) in enumerate(chosen):
+        entry["name"], entry["image"], entry["size"] = f"web{number}", image, size
+        entry["start"] = False
+        entry.submit().follow()
     rows = api("GET", "/machines").json["items"]
-    assert {row["image"]["name"] for row in rows} == {"Debian", "Rocky"}
+    pairs = {(row["image"]["name"], row["size"]) for row in rows}
+    assert pairs == set(product(("Debian", "Rocky"), sizes))
+    assert len(rows) == len(chosen)
     for row in rows:
         size = sizes[row["size"]]
         assert [row[name] for name in ("vcpus", "memory", "storage")] == [
             size[name] for name in ("vcpus", "memory", "storage")
         ]
-    assert set(values(entry, "size")) == set(sizes)
 
 
 @pytest.mark.requirement("TPL-06")

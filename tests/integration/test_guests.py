@@ -60,7 +60,7 @@ def ended(made: Cloud, operation_id: int) -> None:
     assert found.state == OperationState.DONE, found.error_text
 
 
-@pytest.mark.requirement("TPL-11")
+@pytest.mark.requirement("TPL-10", "TPL-11")
 def test_the_host_makes_of_small_what_the_size_says(made: Cloud, running: int) -> None:
     machine = made.machine(running)
     root = xml.read(made.host.virsh("dumpxml", machine.domain_name))
