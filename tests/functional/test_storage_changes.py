@@ -263,6 +263,25 @@ def test_an_owner_of_a_pool_makes_no_volume_for_another(site):
     assert owner("POST", f"/storage-pools/{number}/volumes", body).status_int == 404
 
 
+@pytest.mark.requirement("KVM-07")
+def test_of_two_storage_servers_the_page_of_a_machine_names_the_one_with_its_disk(site):
+    for name, server in (("array-a", "nas-a.example"), ("array-b", "nas-b.example")):
+        added(site, name=name, driver="libvirt-netfs", host=server, device="/export", path="/srv")
+    site.image()
+    machine = site.machine("web01", site.pool("Web"))
+    with site.work() as work:
+        stores = {row.name: row for row in work.db.query(StoragePool)}
+        assert stores["array-a"].source["host"] == "nas-a.example"
+        disk = {"name": "data", "key": "data", "size": GB, "created_at": work.now()}
+        store = stores["array-b"].id
+        work.db.add(Volume(storage_pool_id=store, machine_id=machine.id, target="vdb", **disk))
+    page = site.signed_in(site.admin()).get(f"/machines/{machine.id}")
+    disks = " ".join(page.html.get_text(" ").split())
+    assert "Disk vdb 1 GB in array-b on nas-b.example" in disks
+    assert "nas-a.example" not in disks
+
+
+@pytest.mark.requirement("KVM-10")
 def test_a_storage_pool_shows_what_it_is_built_of_and_a_mirror_that_broke(site):
     store = store_of(site)
     with site.work() as work:
