@@ -157,6 +157,7 @@ def test_the_console_and_a_token_for_a_script(learner):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.requirement("PEER-25")
 def test_a_call_of_the_api_page_is_sent_in_the_readers_name(learner, complaints):
     cloud, page = learner
     page.goto(f"{cloud.url}/api#getSession")

@@ -139,7 +139,7 @@ def _walk(cloud: Cloud, contract: object, kinds: object, role: str) -> list[str]
     return wrong
 
 
-@pytest.mark.requirement("KVM-18")
+@pytest.mark.requirement("KVM-18", "PEER-25")
 @pytest.mark.parametrize("role", [*ROLES, NOBODY])
 def test_fault_8_and_21_nothing_outside_of_the_contract_as(cloud, contract, kinds, role):
     assert _walk(cloud, contract, kinds, role) == []
