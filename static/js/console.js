@@ -1,11 +1,11 @@
 // A console in the page: xterm.js over a line to the gateway.
 //
-// `new Console(element, { status })` attaches to the machine whose tickets `data-ticket-url` gives
-// out.  The session lives in the gateway: a page that comes later shows what was printed before.
+// `new Console(line)` draws what comes over a line, and types into it.  The session lives in the
+// gateway: a page that comes later shows what was printed before.
 // Somebody else's console is watched by tickets of `data-watch-url`, once he agrees.
 
 import { FitAddon } from "../vendor/xterm-addon-fit/addon-fit.mjs";
-import { Line, post } from "./line.js";
+import { post } from "./line.js";
 import { makeTerminal } from "./tty.js";
 
 const ACKNOWLEDGE = 32 * 1024; // bytes drawn that are told together
@@ -38,14 +38,15 @@ export class Console {
    * `ended` is called when the session is over for good, as after `exit` in a terminal; in `people`
    * stands who watches, or asks to.
    */
-  constructor(element, { status = null, people = null, ended } = {}) {
+  constructor(line, { people = null, ended } = {}) {
+    const { element } = line;
+    this.#line = line;
     this.#element = element;
     this.#people = people;
     this.#terminal = this.#makeTerminal();
     this.#observer = new ResizeObserver(() => this.fit());
     this.#observer.observe(element);
-    this.#line = new Line(element, {
-      status,
+    line.serve({
       bytes: (bytes) => this.#draw(bytes),
       told: (message) => this.#told(message),
       left: () => this.#people?.replaceChildren(),
@@ -54,7 +55,6 @@ export class Console {
     });
     const { heldBy, watchUrl } = element.dataset;
     if (heldBy) this.#choose(heldBy, watchUrl);
-    else this.#line.connect();
   }
 
   focus() {

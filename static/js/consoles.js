@@ -1,7 +1,7 @@
 // The console page of a machine: its serial console and its screen as tabs, and what is done with
 // them.  Which one was looked at last is remembered; only what was looked at is opened.
 
-import { post } from "./line.js";
+import { Line, post } from "./line.js";
 
 const serial = document.getElementById("console");
 const screen = document.getElementById("screen");
@@ -12,14 +12,17 @@ const KEY = "console kind";
 
 const status = (name) => document.getElementById(`${name === "serial" ? "console" : name}-status`);
 
+// This module does not wait for the rest of the page; what draws needs its styles.
+const styled =
+  document.readyState !== "loading" ||
+  new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+
 async function make(name) {
-  if (name === "serial") {
-    const { Console } = await import("./console.js");
-    const people = document.getElementById("watching");
-    return new Console(serial, { status: status(name), people });
-  }
-  const { Screen } = await import("./screen.js");
-  return new Screen(screen, { status: status(name) });
+  const line = new Line(panels[name], { status: status(name) });
+  const drawing = import(name === "serial" ? "./console.js" : "./screen.js");
+  const [{ Console, Screen }] = await Promise.all([drawing, line.begun, styled]);
+  if (name === "screen") return new Screen(line);
+  return new Console(line, { people: document.getElementById("watching") });
 }
 
 async function show(name) {

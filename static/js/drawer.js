@@ -5,6 +5,8 @@
 // loads attaches to it again.  What this browser remembers, for each user, is which consoles are
 // open and which is in front; only that one is attached.
 
+import { Line } from "./line.js";
+
 const drawer = document.getElementById("drawer");
 const root = document.documentElement;
 const LOWEST = 90;
@@ -53,7 +55,7 @@ function makeGrip(grip) {
 // --- consoles --------------------------------------------------------------------------------------
 const key = `consoles of ${document.body.dataset.user}`;
 const shownAbove = document.getElementById("console")?.dataset.ticketUrl;
-const panels = new Map(); // ticket address -> { element, status, console }
+const panels = new Map(); // ticket address -> { element, people, status, line, console }
 
 const saved = () => remembered(key, { list: [], front: null });
 const save = (state) => localStorage.setItem(key, JSON.stringify(state));
@@ -107,21 +109,23 @@ function makePanel(entry) {
   people.className = "drawer-people";
   people.setAttribute("aria-live", "polite");
   document.getElementById("drawer-consoles").append(people, element);
-  const panel = { element, people, status, console: null };
+  const panel = { element, people, status, line: null, console: null };
   panels.set(entry.url, panel);
   return panel;
 }
 
 async function attach(panel, focus) {
-  if (panel.element.dataset.ticketUrl === shownAbove) {
-    panel.status.textContent = "Shown above.";
+  const { element, people, status } = panel;
+  const url = element.dataset.ticketUrl;
+  if (url === shownAbove) {
+    status.textContent = "Shown above.";
     return;
   }
   if (!panel.console) {
-    const { Console } = await import("./console.js");
-    const ended = () => forget(panel.element.dataset.ticketUrl);
-    const { status, people } = panel;
-    panel.console ??= new Console(panel.element, { status, people, ended });
+    panel.line ??= new Line(element, { status });
+    const [{ Console }] = await Promise.all([import("./console.js"), panel.line.begun]);
+    if (panels.get(url) !== panel) return; // closed meanwhile
+    panel.console ??= new Console(panel.line, { people, ended: () => forget(url) });
   }
   panel.console.fit();
   if (focus) panel.console.focus();
@@ -164,8 +168,8 @@ function forget(url) {
   save({ list, front: list.at(-1)?.url ?? null });
   const panel = panels.get(url);
   panels.delete(url);
-  if (url.startsWith("/terminals/")) panel?.console?.end();
-  else panel?.console?.close();
+  if (url.startsWith("/terminals/") && panel?.console) panel.console.end();
+  else (panel?.console ?? panel?.line)?.close();
   panel?.element.remove();
   panel?.people.remove();
   showConsoles();

@@ -1,10 +1,13 @@
 // The way from a page to a console: a ticket, the gateway's WebSocket, and again for as long as the
 // page wants it.  What comes over it is for whoever made the line:
 //
-//   new Line(element, { status, opened, bytes, told, left })
+//   new Line(element, { status }).serve({ opened, bytes, told, left, ended, again })
 //
 // `opened(socket)` gives the socket away before anything came (noVNC reads it itself), `bytes` gets
 // what the guest shows, `told` what the gateway says, `ended` the end of a session that was left.
+//
+// It sets out as soon as it is made: whatever draws is loaded meanwhile, and made once `begun` says
+// that the gateway is asked.
 
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 10_000;
@@ -18,7 +21,6 @@ const LIMIT = 4008;
 const TAKEN = 4009;
 const UNAVAILABLE = 4010;
 
-const ignore = () => {};
 const csrf = () => document.querySelector("meta[name=csrf-token]").content;
 
 /** POST as the page's own user; returns status and answer, whatever it is. */
@@ -34,9 +36,9 @@ export async function post(url, body) {
 }
 
 export class Line {
-  #element;
   #status;
-  #use;
+  #use = {};
+  #served = Promise.withResolvers();
   #socket = null;
   #pause = FIRST_PAUSE_MS;
   #timer = 0;
@@ -44,18 +46,18 @@ export class Line {
   #closed = false;
   #url;
 
-  constructor(element, { status = null, opened, bytes, told, left, ended, again } = {}) {
-    this.#element = element;
+  /** Where somebody else has the console (`data-held-by`), nothing is opened unasked. */
+  constructor(element, { status = null } = {}) {
+    this.element = element;
     this.#status = status;
     this.#url = element.dataset.ticketUrl;
-    this.#use = {
-      opened: opened ?? ignore,
-      bytes: bytes ?? ignore,
-      told: told ?? ignore,
-      left: left ?? ignore,
-      ended: ended ?? ignore,
-      again: again ?? ignore,
-    };
+    this.begun = element.dataset.heldBy ? Promise.resolve() : this.connect();
+  }
+
+  /** Hand what comes to `use`; what came before waited, in its order. */
+  serve(use) {
+    this.#use = use;
+    this.#served.resolve();
   }
 
   get open() {
@@ -86,7 +88,10 @@ export class Line {
     this.#pause = FIRST_PAUSE_MS;
   }
 
-  /** Get a ticket and attach; `url`: from now on by tickets of this address. */
+  /**
+   * Get a ticket and show it to the gateway; `url`: from now on by tickets of this address.
+   * Resolves when that is done, or cannot be.
+   */
   async connect(url = this.#url) {
     this.#url = url;
     clearTimeout(this.#timer);
@@ -102,7 +107,7 @@ export class Line {
     }
     if (this.#closed) return;
     const why = answer.detail ?? answer.text;
-    if (answer.status < 300 && answer.ticket) this.#open(answer);
+    if (answer.status < 300 && answer.ticket) await this.#open(answer);
     else if (answer.status === 409) this.#wait(why || "The machine does not run.");
     else if (answer.status >= 500 || answer.status === 429) this.#retry("No answer.");
     else this.offer(why || "You may not open this console any more.", "Try again");
@@ -114,26 +119,37 @@ export class Line {
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    socket.onopen = () => socket.send(JSON.stringify({ ticket, kind }));
-    socket.onmessage = ({ data }) => {
-      if (typeof data !== "string") {
-        this.#use.bytes(new Uint8Array(data));
-        return;
-      }
-      const message = JSON.parse(data);
-      this.#use.told(message);
-      if (message.type === "attached") this.#use.opened(socket);
+    const hear = async (event) => {
+      await this.#served.promise;
+      if (socket.onmessage === hear) this.#hear(socket, event);
+      else socket.onmessage(event); // given away since it came
     };
-    socket.addEventListener("close", (event) => {
+    socket.onmessage = hear;
+    socket.addEventListener("close", async (event) => {
+      await this.#served.promise;
       if (this.#socket !== socket) return;
       this.#socket = null;
-      this.#use.left();
+      this.#use.left?.();
       if (!this.#closed) this.#left(event);
+    });
+    return new Promise((done) => {
+      socket.addEventListener("open", () => done(socket.send(JSON.stringify({ ticket, kind }))));
+      socket.addEventListener("close", done);
     });
   }
 
+  #hear(socket, { data }) {
+    if (typeof data !== "string") {
+      this.#use.bytes?.(new Uint8Array(data));
+      return;
+    }
+    const message = JSON.parse(data);
+    this.#use.told?.(message);
+    if (message.type === "attached" && this.open) this.#use.opened?.(socket);
+  }
+
   #left({ code, reason }) {
-    if (code === OVER) this.#use.ended();
+    if (code === OVER) this.#use.ended?.();
     else if (code === TAKEN) this.offer(reason, "Take back");
     else if ([REFUSED, GONE, LIMIT].includes(code)) this.offer(reason, "Try again");
     else if (code === UNAVAILABLE) this.#wait(reason);
@@ -142,7 +158,7 @@ export class Line {
 
   // --- how it stands ------------------------------------------------------------------------------
   tell(state, text = "") {
-    this.#element.dataset.state = state;
+    this.element.dataset.state = state;
     if (!this.#status) return;
     this.#status.dataset.state = state;
     this.#status.textContent = text;
@@ -155,7 +171,7 @@ export class Line {
     button.type = "button";
     button.className = "button small";
     button.textContent = label;
-    button.addEventListener("click", () => this.connect(url).then(this.#use.again));
+    button.addEventListener("click", () => this.connect(url).then(() => this.#use.again?.()));
     this.#status?.append(" ", button);
   }
 

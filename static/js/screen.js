@@ -1,12 +1,10 @@
 // A guest's screen in the page: noVNC over a line to the gateway.
 //
-// `new Screen(element, { status })` shows the machine whose tickets `data-ticket-url` gives out.
-// Each view has a line of its own; when it breaks (the guest was stopped, moved, or the network
-// went) it is opened again for as long as the page wants it.
+// `new Screen(line)` shows what comes over a line.  Each view has one of its own; when it breaks (the
+// guest was stopped, moved, or the network went) it is opened again for as long as the page wants it.
 
 import keysyms from "../vendor/novnc/core/input/keysymdef.js";
 import RFB from "../vendor/novnc/core/rfb.js";
-import { Line } from "./line.js";
 
 const ENTER = 0xff0d;
 const TAB = 0xff09;
@@ -18,10 +16,10 @@ export class Screen {
   #scaled = true;
   #recorded = false;
 
-  constructor(element, { status = null } = {}) {
-    this.#element = element;
-    this.#line = new Line(element, {
-      status,
+  constructor(line) {
+    this.#element = line.element;
+    this.#line = line;
+    line.serve({
       // The first message says that the line stands; from then on it is RFB.
       told: (message) => {
         this.#recorded = message.recorded;
@@ -31,7 +29,6 @@ export class Screen {
         this.#rfb = null;
       },
     });
-    this.#line.connect();
   }
 
   focus() {

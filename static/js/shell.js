@@ -1,11 +1,12 @@
 // The page of a host's shell.
 
-import { Console } from "./console.js";
+import { Line } from "./line.js";
 
 const element = document.getElementById("shell");
 const status = document.getElementById("shell-status");
-new Console(element, {
-  status,
+const line = new Line(element, { status });
+const [{ Console }] = await Promise.all([import("./console.js"), line.begun]);
+new Console(line, {
   ended: () => {
     status.textContent = "The shell was left. Load the page again for another.";
   },

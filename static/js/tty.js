@@ -58,6 +58,17 @@ function loadStyles() {
   document.head.append(link);
 }
 
+// --- what is pasted -------------------------------------------------------------------------------
+// Text copied from a page may hide an end of the paste, and behind it a command that would run at
+// once.  Of what is no text only tabs and ends of lines are let through.
+const NO_TEXT = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
+
+function pasteText(terminal, event) {
+  event.preventDefault();
+  event.stopPropagation();
+  terminal.paste(event.clipboardData.getData("text/plain").replace(NO_TEXT, ""));
+}
+
 // --- the terminal ---------------------------------------------------------------------------------
 /** Make a terminal in `element`; `options` are those of xterm.js. */
 export function makeTerminal(element, options = {}) {
@@ -81,5 +92,6 @@ export function makeTerminal(element, options = {}) {
   } finally {
     delete document.createElement;
   }
+  element.addEventListener("paste", (event) => pasteText(terminal, event), { capture: true });
   return terminal;
 }

@@ -58,6 +58,55 @@ def test_the_terminal_opens_by_its_key_and_survives_page_loads(signed_in, compla
     assert complaints == []
 
 
+@pytest.mark.timeout(200)
+def test_fault_25_no_ticket_is_in_an_address_or_a_referer(signed_in, complaints):
+    cloud, page = signed_in
+    asked, tickets = [], []
+    page.on("request", lambda one: asked.append(f"{one.url} {one.headers.get('referer')}"))
+
+    def opened(socket):
+        asked.append(socket.url)
+        socket.on("framesent", lambda data: tickets.extend(TICKET.findall(str(data))))
+
+    page.on("websocket", opened)
+    _open_terminal(page)
+    page.get_by_role("link", name="Machines", exact=True).click()  # says where it comes from
+    _prompt(page)
+    assert len(set(tickets)) == 2
+    assert [line for line in asked if any(ticket in line for ticket in tickets)] == []
+    assert any(f"/machines {cloud.url}/" in line for line in asked)
+    assert complaints == []
+
+
+@pytest.mark.timeout(200)
+def test_fault_30_a_paste_hides_no_command(signed_in, complaints):
+    """What ends a paste, hidden in it, would have the rest typed as if by hand."""
+    _, page = signed_in
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", "who\x1b[201~ami\r\x1b[200~ x")
+    _open_terminal(page)
+    page.keyboard.press("Control+Shift+V")
+    screen = page.locator(".drawer-console:not([hidden]) .xterm-rows")
+    screen.filter(has_text="who[201~ami").wait_for(timeout=SECONDS)
+    assert "Realm" not in screen.inner_text()
+    page.keyboard.press("Control+C")
+    says(page, ("whoami", "Realm"))
+    assert complaints == []
+
+
+TICKET = re.compile(r'"ticket":"([^"]+)"')
+
+
+def _open_terminal(page):
+    page.keyboard.press("`")
+    _prompt(page)
+
+
+def _prompt(page):
+    screen = page.locator(".drawer-console:not([hidden]) .xterm-rows")
+    screen.filter(has_text=PROMPT).wait_for(timeout=SECONDS)
+
+
 IN_DRAWER = ".drawer-console:not([hidden])"
 
 
