@@ -1,12 +1,15 @@
-"""Consoles of real guests: echo and bytes per second beside a direct libvirt stream; idle memory.
+"""Consoles of real guests: echo and kilobytes per second beside `virsh console`; idle memory.
 
-Two guests alike are typed into in turn, one directly and one through the gateway: a console can
-be open once, and the gateway keeps its own.  An emulated guest needs milliseconds for an echo:
-what the gateway alone adds is in console_gateway.
+Three guests alike are typed into in turn: through the gateway, by virsh on a terminal of its own,
+and by a bare libvirt stream, which is the least that any of them can take.  A console can be open
+once, and the gateway keeps its own.  An emulated guest needs milliseconds for an echo: what the
+gateway alone adds is in console_gateway.
 """
 
 from __future__ import annotations
 
+import os
+import pty
 import tempfile
 import time
 from pathlib import Path
@@ -22,13 +25,19 @@ from tests.integration.gateway import GatewayRig, Guest, Visitor, gateway_rig
 from tests.rig.terminal import Terminal
 
 PROMPT = b"starter:~# "
-KEYS = 300
+KEYS = 200
 THINK = 0.02
 """Seconds between two keys: a guest that never rests answers faster than one at rest."""
-LINES = 60_000
+LINES = 40_000
+"""What the guest prints."""
+INPUT = 32 * 1024
+"""Bytes that the guest takes in, in lines: no terminal takes one of any length."""
+INPUT_LINE = b"x" * 63 + b"\n"
 ROUNDS = 3
 SESSIONS = 20
 CHUNK = 64 * 1024
+PIECE = 16 * 1024
+"""Bytes that a page sends together."""
 
 
 class Tty(Protocol):
@@ -38,9 +47,33 @@ class Tty(Protocol):
 
     def read(self) -> bytes: ...
 
+    def close(self) -> None: ...
+
+
+class Virsh:
+    """`virsh console` as a person has it: on the terminal that controls it."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        words = ("virsh", "--connect", uri, "console", "--force", name)
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            os.execvp(words[0], words)
+
+    def write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self.terminal, data) :]
+
+    def read(self) -> bytes:
+        return os.read(self.terminal, CHUNK)
+
+    def close(self) -> None:
+        self.write(b"\x1d")  # Ctrl-]
+        os.waitpid(self.process, 0)
+        os.close(self.terminal)
+
 
 class Direct:
-    """A blocking libvirt stream, as virsh uses it."""
+    """A blocking libvirt stream."""
 
     def __init__(self, uri: str, uuid: str) -> None:
         self.connection = libvirt.open(uri)
@@ -49,7 +82,8 @@ class Direct:
         domain.openConsole(None, self.stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
 
     def write(self, data: bytes) -> None:
-        self.stream.send(data)
+        while data:
+            data = data[self.stream.send(data) :]
 
     def read(self) -> bytes:
         found: bytes = self.stream.recv(CHUNK)
@@ -68,7 +102,11 @@ class Through:
         terminal.expect_state("connected")
 
     def write(self, data: bytes) -> None:
-        self.terminal.type(data)
+        for start in range(0, len(data), PIECE):
+            self.terminal.type(data[start : start + PIECE])
+
+    def close(self) -> None:
+        self.terminal.close()
 
     def read(self) -> bytes:
         before = len(self.terminal.screen)
@@ -113,13 +151,25 @@ def echoes(tty: Tty, keys: int = KEYS) -> list[float]:
     return found
 
 
-def stream_rate(tty: Tty) -> float:
+def output_rate(tty: Tty) -> float:
     """Kilobytes per second of what the guest prints."""
     settle(tty)
     begun = time.perf_counter()
     tty.write(f"seq 1 {LINES}; echo e''nd\r".encode())
     size = _until(tty, b"\nend\r\n")
     return size / 1000 / (time.perf_counter() - begun)
+
+
+def input_rate(tty: Tty) -> float:
+    """Kilobytes per second of what the guest takes in, until it has all."""
+    settle(tty)
+    take = f"head -c {INPUT} > /dev/null"
+    tty.write(f"stty -echo; echo b''egin; {take}; stty echo; echo e''nd\r".encode())
+    _until(tty, b"\nbegin\r\n")
+    begun = time.perf_counter()
+    tty.write(INPUT_LINE * (INPUT // len(INPUT_LINE)))
+    _until(tty, b"end\r\n")
+    return INPUT / 1000 / (time.perf_counter() - begun)
 
 
 def machine_of(bench: GatewayRig, host: Any, name: str) -> Any:
@@ -133,31 +183,40 @@ def prepare(bench: GatewayRig) -> Visitor:
     return bench.visitor("anna", "Super Admin")
 
 
-def against_libvirt(
+def against_virsh(
     bench: GatewayRig, host: services.LibvirtHost, enrolled: Host, image: Path
 ) -> None:
     anna = prepare(bench)
-    near, far = (machine_of(bench, enrolled, name) for name in ("direct", "through"))
-    for machine in (near, far):
+    names = ("gateway", "virsh", "stream")
+    machines = {name: machine_of(bench, enrolled, name) for name in names}
+    for machine in machines.values():
         Guest(host, machine, image)
-    # Both are open before the guests have booted: what is printed before is not seen.
-    direct, terminal = Direct(host.uri, near.uuid), bench.open(anna, far)
-    _until(direct, PROMPT)
+    # All are open before the guests have booted: what is printed before is not seen.
+    terminal = bench.open(anna, machines["gateway"])
+    ways: dict[str, Tty] = {
+        "stream": Direct(host.uri, machines["stream"].uuid),
+        "virsh": Virsh(host.uri, machines["virsh"].domain_name),
+        "gateway": Through(terminal),
+    }
     terminal.expect(PROMPT, 120)
-    through = Through(terminal)
-    ours: dict[str, list[float]] = {"echo": [], "rate": []}
-    theirs: dict[str, list[float]] = {"echo": [], "rate": []}
+    for name in ("stream", "virsh"):
+        _until(ways[name], PROMPT)
+    echo: dict[str, list[float]] = {name: [] for name in names}
+    output: dict[str, list[float]] = {name: [] for name in names}
+    taken: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(ROUNDS):
-        for tty, found in ((direct, theirs), (through, ours)):
-            found["echo"] += echoes(tty)
-            found["rate"].append(stream_rate(tty))
-    direct.close()
-    terminal.close()
+        for name, tty in ways.items():
+            echo[name] += echoes(tty)
+            output[name].append(output_rate(tty))
+            taken[name].append(input_rate(tty))
+    for tty in ways.values():
+        tty.close()
     for percent in (50, 99):
-        mine, peer = (percentile(one["echo"], percent) for one in (ours, theirs))
+        mine, peer, least = (percentile(echo[name], percent) for name in names)
         report(f"guest_echo_p{percent}", mine, "ms", peer=peer)
-        report(f"guest_echo_added_p{percent}", mine - peer, "ms", aim=1)
-    report("guest_output", max(ours["rate"]), "kB/s", peer=max(theirs["rate"]))
+        report(f"guest_echo_added_p{percent}", mine - least, "ms", aim=1)
+    for title, rates in (("output", output), ("input", taken)):
+        report(f"guest_{title}", max(rates["gateway"]), "kB/s", peer=max(rates["virsh"]))
 
 
 def real_sessions(
@@ -186,7 +245,7 @@ def main() -> None:
     ):
         bench.start()
         enrolled, image = bench.host(host.uri), services.starter_image()
-        against_libvirt(bench, host, enrolled, image)
+        against_virsh(bench, host, enrolled, image)
         real_sessions(bench, host, enrolled, image)
 
 

@@ -15,71 +15,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import gevent
-from gevent.event import Event
 
 from bench._report import percentile, report
-from ovcadmin.config import Settings
 from ovcadmin.domain.states import State
-from ovcadmin.gateway.app import Gateway
+from tests.integration import printing_gateway
 from tests.integration.gateway import GatewayRig, gateway_rig
+from tests.integration.printing_gateway import CHUNK, FLOODS, printed
 from tests.rig.terminal import Terminal
 
 ROUNDS = 3
 KEYS = 2000
 SESSIONS = 200
-CHUNK = 64 * 1024
-FLOODS = {b"F": 256 * 2**20, b"G": 10**9 // CHUNK * CHUNK}
-"""Keys that make a guest print, and how many bytes."""
 LOOK = 8 * 2**20
 """After so many bytes the slow reader looks at the gateway's memory."""
 REST = 64 * 2**20
 """After so many it draws nothing for a second."""
-
-
-def printed(number: int) -> bytes:
-    """Return what a guest prints at this turn: a lost or doubled one is seen."""
-    return number.to_bytes(8, "big") * (CHUNK // 8)
-
-
-class MemoryGuest:
-    """Echoes keys; those of `FLOODS` make it print as fast as it is taken."""
-
-    def __init__(self, on_data: Any) -> None:
-        self._on_data = on_data
-        self._flows = Event()
-        self._flows.set()
-
-    def write(self, data: bytes) -> None:
-        if data in FLOODS:
-            gevent.spawn(self._flood, FLOODS[data] // CHUNK)
-        else:
-            self._on_data(data)
-
-    def _flood(self, times: int) -> None:
-        for number in range(times):
-            self._flows.wait()
-            self._on_data(printed(number))
-            gevent.sleep(0)
-
-    def pause(self) -> None:
-        self._flows.clear()
-
-    def resume(self) -> None:
-        self._flows.set()
-
-    def close(self) -> None:
-        self._flows.clear()
-
-
-class MemoryHosts:
-    def open_console(self, _place: Any, *, on_data: Any, on_close: Any) -> MemoryGuest:
-        return MemoryGuest(on_data)
-
-    def close(self) -> None:
-        pass
 
 
 def echo_for_ever() -> None:
@@ -209,14 +159,12 @@ def main() -> None:
         place = Path(name)
         more = {"consoles_per_user": SESSIONS + 2, "log_level": "info"}
         with gateway_rig(place, f"sqlite:///{place}/bench.db", **more) as bench:
-            bench.start(Path(__file__), "--gateway")
+            bench.start(Path(printing_gateway.__file__))
             measure(bench)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--gateway"]:
-        Gateway(Settings.from_file(Path(sys.argv[2])), MemoryHosts()).run()
-    elif sys.argv[1:2] == ["--echo"]:
+    if sys.argv[1:2] == ["--echo"]:
         echo_for_ever()
     else:
         main()
