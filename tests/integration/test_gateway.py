@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 from sqlalchemy import select
 
@@ -63,87 +62,6 @@ def test_tickets_and_consoles_on_either_database(rig, lab):
     with rig.world.work() as work:
         work.db.delete(work.db.scalars(select(Grant).where(Grant.user_id == anna.user.id)).one())
     assert page.expect_end(CUT_SECONDS)[0] == codes.GONE
-
-
-class TestMany:
-    @pytest.fixture
-    def database_url(self, sqlite_url):
-        return sqlite_url
-
-    @pytest.fixture
-    def rig(self, tmp_path, database_url):
-        with gateway_rig(tmp_path, database_url, consoles_per_user=20) as made:
-            made.start(FAKE)
-            yield made
-
-    def test_fault_28_two_hundred_idle_sessions_cost_little_and_answer(self, rig, lab):
-        machines = [machine_in(rig, lab, f"m{number}") for number in range(20)]
-        people = [rig.visitor(f"user{number}", "User", lab) for number in range(10)]
-        first = rig.open(people[0], machines[0])
-        first.expect_state("connected")
-        before, threads = rig.memory, psutil.Process(rig.process.pid).num_threads()
-        # One reader a machine: each user opens his own twenty, and stays attached to two.
-        pages = []
-        for number, anna in enumerate(people):
-            mine = [
-                machine_in(rig, lab, f"u{number}-{index}") for index in range(20 - (number == 0))
-            ]
-            pages += [rig.open(anna, machine) for machine in mine]
-        for page in pages:
-            page.expect_state("connected")
-        assert len(pages) == 199
-        cost = (rig.memory - before) / len(pages)
-        assert cost < 300_000, f"{cost:.0f} bytes a session"
-        assert psutil.Process(rig.process.pid).num_threads() - threads < 8
-        for page in (first, *pages[:: len(pages) // 7]):
-            page.type("echo alive\r")
-            page.expect("\r\nalive\r\n")
-
-    def test_fault_28_one_user_cannot_hold_more_than_his_share(self, rig, lab):
-        anna = rig.visitor("anna", "User", lab)
-        machines = [machine_in(rig, lab, f"m{number}") for number in range(22)]
-        pages = [rig.open(anna, machine) for machine in machines[:20]]
-        for page in pages:
-            page.expect_state("connected")
-        code, reason = rig.open(anna, machines[20]).expect_end()
-        assert code == codes.LIMIT
-        assert reason.startswith("You have 20 consoles open")
-        # One that is left makes room; those with a page on them stay.
-        pages[3].close()
-        rig.process.said("path=/live/console status=101")
-        last = wait_until(lambda: _opened(rig, anna, machines[21]), "room for one more")
-        last.expect_state("connected")
-        pages[0].type("echo still\r")
-        pages[0].expect("\r\nstill\r\n")
-        # His own are open to him as before, also at the limit.
-        rig.open(anna, machines[0]).expect_state("connected")
-
-    def test_fault_28_strangers_without_a_ticket_are_few(self, rig):
-        anna = rig.visitor("anna")
-        with ExitStack() as stack:
-            for _ in range(100):
-                stack.callback(rig.socket(anna).close)
-            status = []
-
-            def knock():
-                status.append(rig.get("/live/console", HANDSHAKE | {"Origin": rig.origin}).status)
-                return status[-1] == 503
-
-            wait_until(knock, "the door to be shut")
-
-
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
-
-
-def _opened(rig, visitor, machine):
-    page = rig.open(visitor, machine)
-    page.read()
-    return page if page.socket.close_code is None else None
 
 
 # --- live events ---------------------------------------------------------------------------------

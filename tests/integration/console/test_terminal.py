@@ -124,6 +124,7 @@ LINES = (
     "machines show 'a\"b' \\$(touch {mark})",
     "api GET /machines --output @{mark}",
     'python -c \'open("{mark}", "w")\'',
+    'machines show "web\ntouch {mark}"',
     "sh -c 'touch {mark}'",
 )
 
@@ -173,15 +174,28 @@ def test_fault_30_ctrl_c_ends_the_command_and_not_the_terminal(rig, machines, an
     says(terminal, "whoami", "anna")
 
 
+def test_fault_30_ctrl_c_in_the_middle_of_a_task_leaves_it_to_its_worker(rig, pool, anna):
+    rig.world.machine("web-3", pool, state=State.STOPPED)
+    terminal = at_prompt(rig, anna)
+    says(terminal, "machines start web-3 --wait", "queued")
+    says(terminal, "\x03", "They go on without you", "Interrupted", end="")
+    says(terminal, "operations list", "web-3", "queued")
+
+
 def test_fault_27_the_size_of_the_page_is_known_and_a_foolish_one_is_not(rig, anna):
     terminal = at_prompt(rig, anna)
-    terminal.socket.say(size=[77, 30])
-    terminal.socket.say(size=[5000, 5000])
-    terminal.socket.say(size=["a", None])
     wait_until(lambda: len(_processes(rig)) == 1, "the end of those of earlier tests", SECONDS)
     own = _processes(rig)[0]
     handle = os.open(Path(f"/proc/{own.pid}/fd/0").readlink(), os.O_RDONLY | os.O_NOCTTY)
-    wait_until(lambda: os.get_terminal_size(handle).columns == 77, "the size")
+    before = rig.memory
+    for _ in range(50):
+        for size in ([77, 30], [500, 500]):
+            terminal.socket.say(size=size)
+    for foolish in ([501, 500], [5000, 5000], [0, 0], [-1, 30], ["a", None], [77], 77):
+        terminal.socket.say(size=foolish)
+    says(terminal, "whoami", "anna")
+    assert os.get_terminal_size(handle) == (500, 500)
+    assert rig.memory - before < 4 * 2**20
     os.close(handle)
 
 
