@@ -27,7 +27,11 @@ LOAN_COLUMNS = (
     Column("note", usual=False),
     Column("grace_until", show=text.moment, usual=False),
 )
-PERSON_COLUMNS = (Column("who"), Column("limits"), Column("used"))
+PERSON_COLUMNS = (
+    Column("who", show=lambda who: who or "everybody else"),
+    Column("limits", show=lowerings.amounts),
+    Column("used", show=lowerings.amounts),
+)
 POLICY_COLUMNS = (Column("warnings"), Column("defaults"))
 RESOURCES = {
     "vcpus": text.COUNT,

@@ -36,6 +36,16 @@ def only_looked(ovc: Ovc, look: Look, *, dry_run: bool, yes: bool) -> bool:
     return dry_run
 
 
+def amounts(given: dict[str, int | None] | None) -> str:
+    """Show amounts of resources in one cell; what has no limit is left out."""
+    shown = [
+        f"{name} {SHOWN.get(name, text.plain)(amount)}"
+        for name, amount in (given or {}).items()
+        if amount is not None
+    ]
+    return ", ".join(shown) or "-"
+
+
 def _taken_away(told: dict[str, Any]) -> list[dict[str, str]]:
     """Return what lower limits take away, a line for each fact."""
     return [

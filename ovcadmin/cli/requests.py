@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ovcadmin.cli import arrangements, text
@@ -79,6 +81,12 @@ def ask(ovc: Ovc, *, name: str, pool: str | None, note: str, **given: int | str 
 arrangements.add_to_requests(requests, COLUMNS)
 
 
+def _full(trend: dict[str, Any]) -> str:
+    if not trend["days"]:
+        return f"{trend['resource']}: full now."
+    return f"{trend['resource']}: full on {text.moment(trend['full_at'])[:10]} at this pace."
+
+
 def add_forecast(pools: Noun) -> None:
     """Declare the command that tells what still fits in a pool."""
 
@@ -91,4 +99,4 @@ def add_forecast(pools: Noun) -> None:
         ovc.out.raw(found, found["fits"], FIT_COLUMNS)
         for trend in found["trends"] if ovc.talks else ():
             if trend["full_at"]:
-                ovc.note(f"{trend['resource']} is full on {text.moment(trend['full_at'])}.")
+                ovc.note(_full(trend))

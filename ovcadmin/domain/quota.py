@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ovcadmin.domain.amounts import show
+from ovcadmin.domain.amounts import READERS, show
 from ovcadmin.domain.resources import NAMES, Limits, Resources
 
 WARNING_PERCENT = 80
@@ -106,6 +106,14 @@ LABELS = {
     "redundancy": "protected machines",
     "storage": "storage",
 }
+
+
+def phrase(resource: str, amount: int) -> str:
+    """Write an amount with what it is of: `4 vCPUs`, `1 running machine`, `8 GiB of memory`."""
+    label = LABELS[resource]
+    if resource in READERS:
+        return f"{show(resource, amount)} of {label}"
+    return f"{amount} {label if amount != 1 else label.removesuffix('s')}"
 
 
 def blocks(chain: Iterable[Level], wanted: Resources) -> list[Block]:

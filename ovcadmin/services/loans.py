@@ -15,7 +15,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
 from ovcadmin.domain.amounts import show
-from ovcadmin.domain.quota import LABELS
+from ovcadmin.domain.quota import phrase
 from ovcadmin.domain.resources import LARGEST, NAMES, Resources
 from ovcadmin.errors import Conflict, InvalidInput, NotFound, ObjectInUse
 from ovcadmin.models import Loan, Pool
@@ -238,8 +238,8 @@ def _ensure_free(work: Work, lender: Pool, terms: Terms) -> None:
     free = getattr(level.limits, name) - getattr(level.taken, name)
     if terms.amount > free:
         raise Conflict(
-            f"{lender.name} has only {show(name, max(free, 0))} of {LABELS[name]} free, so it "
-            f"cannot lend {show(name, terms.amount)}.",
+            f"{lender.name} has only {phrase(name, max(free, 0))} free, so it cannot lend "
+            f"{show(name, terms.amount)}.",
             free=max(free, 0),
         )
 

@@ -12,6 +12,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from ovcadmin.domain import amounts
+from ovcadmin.domain.quota import phrase
 from ovcadmin.domain.resources import NAMES
 from ovcadmin.errors import DomainError, InvalidInput
 from ovcadmin.security.privileges import Privilege
@@ -42,6 +43,8 @@ class Lending(colander.Schema):
 class LendPage(Page):
     pool: Any
     form: Form
+    siblings: bool
+    """Whether there is anybody to lend to."""
     call: Any = None
     lowering: Lowering | None = None
     """What the loan would take away: asked once more before it is made."""
@@ -69,9 +72,9 @@ def lend(context: Any, request: Any) -> dict[str, Any] | Response:
 
     def save(values: dict[str, Any]) -> Done:
         loan = loans.lend(request.work, pool, known[values["to"]], _terms(values))
-        size = amounts.show(loan.resource, loan.amount)
+        size = phrase(loan.resource, loan.amount)
         return Done(
-            text=f"{pool.name} lends {size} of {LABELS[loan.resource]} to {loan.borrower.name}.",
+            text=f"{pool.name} lends {size} to {loan.borrower.name}.",
             path=request.route_path("pool", id=pool.id),
         )
 
@@ -85,6 +88,7 @@ def lend(context: Any, request: Any) -> dict[str, Any] | Response:
             pool_id=pool.id,
             pool=pool,
             form=form,
+            siblings=bool(known),
             lowering=lowering,
             call=_call(pool, form, known),
         )
@@ -92,10 +96,16 @@ def lend(context: Any, request: Any) -> dict[str, Any] | Response:
 
 
 def _terms(values: dict[str, Any]) -> Terms:
+    """Read what was typed; raises `InvalidInput` with all that is wrong with it."""
+    amount, until = _amount(values["resource"], values["amount"]), _last_moment(values["until"])
+    if isinstance(amount, str) or isinstance(until, str):
+        told = {"amount": amount, "until": until}
+        bad = {name: text for name, text in told.items() if isinstance(text, str)}
+        raise InvalidInput("Nothing was lent.", fields=bad)
     return Terms(
         resource=values["resource"],
-        amount=_amount(values["resource"], values["amount"]),
-        until=_last_moment(values["until"]),
+        amount=amount,
+        until=until,
         grace_days=values["grace_days"],
         note=values["note"],
     )
@@ -130,17 +140,18 @@ def give_back(context: Any, request: Any) -> Response:
     return HTTPSeeOther(request.route_path("pool", id=context.loan.borrower_id))
 
 
-def _amount(resource: str, text: str) -> int:
+def _amount(resource: str, typed: str) -> int | str:
+    """Return the amount, or what is wrong with it."""
     try:
-        return amounts.read(resource, text)
+        return amounts.read(resource, typed)
     except ValueError as error:
-        raise InvalidInput("Nothing was lent.", fields={"amount": str(error)}) from None
+        return str(error)
 
 
-def _last_moment(text: str) -> datetime:
+def _last_moment(typed: str) -> datetime | str:
+    """Return the end of the day, or what is wrong with it."""
     try:
-        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
+        day = datetime.strptime(typed.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
-        told = {"until": "Write the day as year-month-day, such as 2027-01-31."}
-        raise InvalidInput("Nothing was lent.", fields=told) from None
+        return "Write the day as year-month-day, such as 2027-01-31."
     return datetime.combine(day, time(23, 59, 59), UTC)

@@ -20,7 +20,6 @@ from ovcadmin.views.forms import Done, Form, choice, name, text, version
 from ovcadmin.views.pages import Empty, Page, crumbs
 
 KINDS = {"machine": "machine", "pool": "pool", "host": "host", "storage_pool": "storage pool"}
-DESCRIPTION = text("Description", kind="textarea", longest=LONGEST, missing="")
 
 
 PLACEMENTS = {
@@ -32,15 +31,19 @@ PLACEMENTS = {
 }
 
 
+def _description() -> Any:
+    return text("Description", kind="textarea", longest=LONGEST, missing="")
+
+
 class NewGroup(colander.Schema):
     pool = choice("Kept at", hint="Who sees this pool sees the group.")
     name = name()
-    description = DESCRIPTION.clone()
+    description = _description()
 
 
 class EditedGroup(colander.Schema):
     name = name()
-    description = DESCRIPTION.clone()
+    description = _description()
     placement = choice("Its machines", hint="A hard rule for where they are placed and migrate to.")
     version = version()
 

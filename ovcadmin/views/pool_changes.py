@@ -22,18 +22,21 @@ from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, amount, in_turn, name, text, version
 from ovcadmin.views.pages import Page, crumbs
 
-DESCRIPTION = text("Description", kind="textarea", longest=2000, missing="")
 BLANK = "Blank: no limit at this level."
+
+
+def _description() -> Any:
+    return text("Description", kind="textarea", longest=2000, missing="")
 
 
 class NewPool(colander.Schema):
     name = name(hint="Unique among its siblings; spaces and any letters are fine.")
-    description = DESCRIPTION.clone()
+    description = _description()
 
 
 class EditedPool(colander.Schema):
     name = name()
-    description = DESCRIPTION.clone()
+    description = _description()
     version = version()
 
 

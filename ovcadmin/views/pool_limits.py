@@ -66,6 +66,8 @@ def _policy_schema() -> Any:
 @dataclass(frozen=True, kw_only=True)
 class ShareLine:
     name: str
+    who: str
+    """How the form calls him; blank is everybody else."""
     bars: Sequence[Bar]
     """Only of what is limited; of everybody the limits alone."""
     limits: str
@@ -88,7 +90,9 @@ class PoolLimitsPage(Page):
     permission=Privilege.SET_QUOTA,
 )
 def persons(context: Any, request: Any) -> dict[str, Any] | Response:
-    pool, form = context.pool, Form(_persons_schema(), {"who": request.GET.get("who")})
+    pool = context.pool
+    shares = person_quotas.listing(request.work, pool)
+    form = Form(_persons_schema(), _initial(shares, request.GET.get("who")))
 
     def look(values: dict[str, Any]) -> Lowering:
         limits = _limits(values)
@@ -109,11 +113,22 @@ def persons(context: Any, request: Any) -> dict[str, Any] | Response:
             pool,
             f"Limits of persons in {pool.name}",
             form,
-            lines=[_line(share) for share in person_quotas.listing(request.work, pool)],
+            lines=[_line(share) for share in shares],
             lowering=lowering,
             call=_persons_call(pool, form["who"].value or "anna"),
         )
     }
+
+
+def _initial(shares: Sequence[person_quotas.Share], who: str | None) -> dict[str, object]:
+    """Return what the form begins with: the limits of the one who is named in the address."""
+    found = [share for share in shares if _named(share) == who]
+    return {"who": who, **(lowerings.written(found[0].row.limits) if found else {})}
+
+
+def _named(share: person_quotas.Share) -> str:
+    """Return what is typed for him; blank is everybody else."""
+    return share.name if share.level else ""
 
 
 def _persons_call(pool: Any, who: str) -> Call:
@@ -133,7 +148,10 @@ def _line(share: person_quotas.Share) -> ShareLine:
     )
     bars = quota_bars(share.level) if share.level else []
     return ShareLine(
-        name=share.name, limits=limits, bars=[bar for bar in bars if bar.limit is not None]
+        name=share.name,
+        who=_named(share),
+        limits=limits,
+        bars=[bar for bar in bars if bar.limit is not None],
     )
 
 

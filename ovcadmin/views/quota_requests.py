@@ -12,6 +12,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from ovcadmin.domain import amounts
+from ovcadmin.domain.quota import phrase
 from ovcadmin.domain.resources import NAMES
 from ovcadmin.security.policy import SIGNED_IN
 from ovcadmin.security.privileges import Privilege
@@ -57,13 +58,17 @@ class Line:
     @classmethod
     def of(cls, request: Any) -> Line:
         return cls(
-            request=request, wanted=_amounts(request.amounts), granted=_amounts(request.granted)
+            request=request, wanted=_more(request.amounts), granted=_amounts(request.granted)
         )
 
     @property
     def unseen(self) -> bool:
         answered = self.request.state in ("approved", "declined")
         return answered and self.request.seen_at is None
+
+
+def _more(wanted: dict[str, Any]) -> str:
+    return ", ".join(phrase(name, wanted[name]) for name in NAMES if name in wanted)
 
 
 def _amounts(given: dict[str, Any]) -> str:
@@ -139,7 +144,7 @@ def ask(context: Any, request: Any) -> dict[str, Any] | Response:
             request.work, context.pool, values["level"], wanted, values["note"]
         )
         return Done(
-            text=f"The owner of {made.pool.name} is asked for {_amounts(wanted)} more.",
+            text=f"The owner of {made.pool.name} is asked for {_more(wanted)} more.",
             path=request.route_path("quota_requests"),
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ovcadmin.domain.amounts import show as amount
-from ovcadmin.domain.quota import LABELS
+from ovcadmin.domain.quota import LABELS, phrase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Block:
             for name in ("used", "pending", "wanted", "limit", "short")
         }
         machines = [
-            Freeing(id=one["id"], name=one["name"], amount=amount(resource, one["frees"]))
+            Freeing(id=one["id"], name=one["name"], amount=phrase(resource, one["frees"]))
             for one in block.get("machines", ())
         ]
         return cls(
@@ -159,8 +159,7 @@ def _help(blocks: Any, *, by_hosts: bool) -> str:
 
 
 def _way_out(block: dict[str, Any], there: str = "") -> str:
-    short = amount(block["resource"], block["short"])
-    where = f"{short} of {LABELS[block['resource']]} in {block['pool']}"
+    where = f"{phrase(block['resource'], block['short'])} in {block['pool']}"
     if block["resource"] == "storage":
         return (
             f"Freeing {where} would be enough{there}: delete machines there (stopping one frees "

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ovcadmin.domain.amounts import show as amount
 from ovcadmin.domain.amounts import show_memory as memory
 from ovcadmin.domain.amounts import show_storage as storage
-from ovcadmin.domain.quota import LABELS
+from ovcadmin.domain.quota import LABELS, phrase
 from ovcadmin.views.badges import cluster_badge as cluster_badge
 from ovcadmin.views.badges import host_badge, operation_badge, power_badge, step_badge
 from ovcadmin.views.badges import layer_badge as layer_badge
@@ -36,6 +36,7 @@ __all__ = [
     "number",
     "operation_badge",
     "path_badge",
+    "phrase",
     "power_badge",
     "privileges",
     "quota_bars",

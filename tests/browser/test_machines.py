@@ -185,7 +185,7 @@ def test_an_owner_sees_his_own_tree_is_refused_with_the_figures_asks_and_is_give
     with site.world.work() as work:
         assert machines.get(work, sample.machines["build-01"].id).stable is State.STOPPED
     complaints.clear()  # the 409
-    refusal.get_by_role("button", name="Ask the owner of Web for 1 running machines more").click()
+    refusal.get_by_role("button", name="Ask the owner of Web for 1 running machine more").click()
     page.get_by_text("open", exact=True).first.wait_for()
 
     page.context.clear_cookies()

@@ -55,7 +55,7 @@ def _settle(world, days):
 
 @pytest.mark.requirement("NEW-02")
 def test_a_loan_moves_the_limits_and_stands_on_both_pages(world, pair):
-    assert "Red lends 2 of Running machines to Blue." in _lend(pair, world).follow()
+    assert "Red lends 2 running machines to Blue." in _lend(pair, world).follow()
     assert (_limit(world, pair["red"]), _limit(world, pair["blue"])) == (2, 3)
     red, blue = (pair["admin"].get(f"/pools/{pair[name].id}") for name in ("red", "blue"))
     assert "lends to Blue" in red.html.find(id="loans").get_text(" ", strip=True)
@@ -68,7 +68,7 @@ def test_a_loan_moves_the_limits_and_stands_on_both_pages(world, pair):
         started = pair["admin"].send(f"/machines/{machine.id}/actions/start").status_int
         assert started == (303 if number < 2 else 409)
     # More than is free cannot be lent: use never exceeds what is in force.
-    assert "has only 0 of running machines free" in _lend(pair, world, "1")
+    assert "has only 0 running machines free" in _lend(pair, world, "1")
 
 
 @pytest.mark.requirement("NEW-03")
@@ -82,8 +82,21 @@ def test_what_the_lender_will_miss_is_told_before(world, pair):
     assert "Could not be started any more: spare" in told
     assert _limit(world, pair["red"]) == 4
     lent = form(looked).submit("confirmed").follow()
-    assert "Red lends 1 of Running machines to Blue." in lent
+    assert "Red lends 1 running machine to Blue." in lent
     assert _limit(world, pair["red"]) == 3
+
+
+def test_all_that_is_wrong_with_the_terms_is_told_at_once(world, pair):
+    lending = form(pair["admin"].get(f"/pools/{pair['red'].id}/lend"))
+    lending["amount"], lending["until"] = "lots", "soon"
+    told = lending.submit(expect_errors=True)
+    assert "Write a whole number" in told.html.find(id="field-amount-error").text
+    assert "year-month-day" in told.html.find(id="field-until-error").text
+
+
+def test_who_has_no_sibling_is_told_so(world, pair):
+    told = pair["admin"].get("/pools/1/lend").html.find("main").get_text(" ", strip=True)
+    assert "Cloud has no sibling that you may see" in told
 
 
 @pytest.mark.requirement("NEW-02")
@@ -157,8 +170,8 @@ def test_the_reports_of_both_show_the_loan_after_it_went_back_too(world, pair):
     _settle(world, 6)
     with world.work() as work:
         month = f"{work.now():%Y-%m}"
-    for name, told in (("red", "Red a sibling 2 of running machines"),
-                       ("blue", "a sibling Blue 2 of running machines")):  # fmt: skip
+    for name, told in (("red", "Red a sibling 2 running machines"),
+                       ("blue", "a sibling Blue 2 running machines")):  # fmt: skip
         owner = world.user(f"owner-{name}", "Administrator", pair[name])
         page = world.signed_in(owner).get(f"/consumption/{month}")
         assert told in page.html.find(id="loans").get_text(" ", strip=True)

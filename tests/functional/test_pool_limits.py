@@ -104,8 +104,8 @@ def test_a_lower_limit_says_first_what_it_takes_away(world, admin):
     preview = page.submit()
     told = preview.html.find("section", class_="impact").get_text(" ", strip=True)
     assert "Nothing is changed yet" in told
-    assert "running machines: 2 are in use, the limit would be 1" in told
-    assert "running machines: 3 are promised to sub-pools" in told
+    assert "running machines: 2 in use, the limit would be 1" in told
+    assert "running machines: 3 promised to sub-pools" in told
     assert "down" in told
     assert _bar(admin.get(f"/pools/{account.id}"), "Running machines").startswith(
         "Running machines: 2 used, of 4"
@@ -165,16 +165,18 @@ def test_a_lower_limit_of_a_person_says_first_what_it_takes_away(world, admin):
     preview = page.submit()
     told = preview.html.find("section", class_="impact").get_text(" ", strip=True)
     assert "Nothing is changed yet" in told
-    assert "anna@internal, memory: 128 MiB are in use, the limit would be 100 MiB" in told
+    assert "anna@internal, memory: 128 MiB in use, the limit would be 100 MiB" in told
     assert "Could not be started any more: down" in told
     assert "Nobody has a limit of his own here." in preview
     again = form(preview)
     again["memory"] = "1 GiB"
     assert again.submit().status_int == 303  # looked again: nothing is taken away
-    last = form(admin.get(f"/pools/{pool.id}/persons?who=anna"))
+    listed = admin.get(f"/pools/{pool.id}/persons")
+    last = form(listed.click("Change"))
+    assert (last["who"].value, last["memory"].value) == ("anna@internal", "1 GiB")
     last["memory"] = "100 MiB"
     done = form(last.submit()).submit("confirmed").follow()
-    assert "The limits of anna in Web are set." in done
+    assert "The limits of anna@internal in Web are set." in done
     assert _bar(done, "Memory") == "Memory: 128 MiB used, of 100 MiB"
 
 

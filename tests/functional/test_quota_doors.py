@@ -8,6 +8,7 @@ promised is free again when the operation fails.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -232,6 +233,45 @@ def test_fault_02_every_door_asks_the_same_chain_and_none_is_passed_by(estate):
         assert estate.taken() - before == Resources(**door.needs)
         estate.books()
     _a_limit_may_fall_below_its_use(estate)
+    estate.books()
+
+
+@pytest.mark.requirement("PEER-06", "OVT-46")
+def test_fault_01_of_all_doors_to_a_running_machine_at_once_one_lets_in(estate):
+    """Each is another machine by another way; the limit is two levels up, with room for one."""
+    plenty = {"vcpus": 100, "memory": 2**30, "nics": 100, "redundancy": 100, "storage": 10**15}
+    estate.limit(**plenty, machines=1)
+    before = estate.taken()
+    running = [door for door in (*DOORS, *BETWEEN) if "machines" in door.needs]
+    assert len(running) == 5
+    with ThreadPoolExecutor(len(running)) as crowd:
+        answers = list(crowd.map(lambda door: door.ask(estate), running))
+    told = {door.name: one.status_int for door, one in zip(running, answers, strict=True)}
+    assert sorted(told.values()) in ([200, 409, 409, 409, 409], [202, 409, 409, 409, 409]), told
+    refused = {one.json["code"] for one in answers if one.status_int == 409}
+    assert refused == {"quota.exceeded"}
+    assert estate.taken().machines == before.machines + 1
+    estate.books()
+
+
+@pytest.mark.requirement("PEER-06", "OVT-46")
+def test_fault_01_of_all_doors_to_storage_at_once_as_many_let_in_as_there_is_room(estate):
+    estate.limit(storage=4 * GB)
+    before = estate.taken()
+    web, store = f"/pools/{estate.web.id}/machines", f"/storage-pools/{estate.store_id}/volumes"
+    order = {"image_id": estate.image.id, "size": "tiny"}
+    volume = {"size": GB, "pool_id": estate.web.id}
+    asks = [
+        *(("POST", web, {**order, "name": f"new{number}"}) for number in range(4)),
+        *(("POST", store, {**volume, "name": f"spare{number}"}) for number in range(4)),
+        ("POST", f"/machines/{estate.stopped}/clones", {"name": "twin"}),
+        ("POST", f"/machines/{estate.running}/snapshots", {"name": "now"}),
+    ]
+    with ThreadPoolExecutor(len(asks)) as crowd:
+        answers = list(crowd.map(lambda ask: estate.api(*ask), asks))
+    assert [one.status_int for one in answers].count(202) == 4, [one.text for one in answers]
+    assert {one.json["code"] for one in answers if one.status_int != 202} == {"quota.exceeded"}
+    assert estate.taken() == before + Resources(storage=4 * GB)
     estate.books()
 
 

@@ -46,7 +46,7 @@ def test_a_refusal_shows_the_chain_the_level_and_what_would_free_enough(world, n
     names = [step.split(":")[0].strip() for step in steps]
     assert names == ["Space", "Account blocks", "Cloud"]
     # The machine in the account is not anna's to see; her own would be enough.
-    assert "web01 holds 1 of running machines" in words
+    assert "web01 holds 1 running machine" in words
     assert "hidden" not in words
     # What she may not see has no link.
     assert told.find("a", string="Account") is None
@@ -72,7 +72,7 @@ def test_asked_with_one_click_approved_with_a_preview_and_told(world, nest):
     anna, page = _refused(world, nest)
     plea = form(page, f"/requests/new?pool={nest['space'].id}")
     plea["note"] = "for the fair"
-    assert "Ask the owner of Account for 1 running machines more" in page
+    assert "Ask the owner of Account for 1 running machine more" in page
     listed = plea.submit().follow()
     assert "for the fair" not in listed  # the list is short
     assert "open" in listed.html.find("main").get_text(" ", strip=True)
@@ -85,7 +85,7 @@ def test_asked_with_one_click_approved_with_a_preview_and_told(world, nest):
     inbox = rita.get("/requests")
     detail = inbox.click("Decide")
     assert "for the fair" in detail
-    assert "anna asks for Running machines 1 more" in detail
+    assert "anna asks for 1 running machine more" in detail
     answer = form(detail, detail.request.path + "/approve")
     assert answer["machines"].value == "3"
     answer["machines"] = "5"

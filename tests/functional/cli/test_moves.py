@@ -70,6 +70,7 @@ def test_a_lower_limit_of_a_person_is_looked_at_first(shell, cloud):
     assert cloud.fingerprint() == before
     shell(*lower, "--yes")
     assert shell.json("pools", "persons", "Web")[0]["limits"]["machines"] == 0
+    assert shell("pools", "persons", "Web").table == [["everybody else", "machines 0", "-"]]
     # What takes nothing away is not asked.
     shell("pools", "limit-person", "Web", "--machines", 3)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovcadmin.domain.quota import Level, blocks, fits, freeing, promised, room, shifted
+from ovcadmin.domain.quota import Level, blocks, fits, freeing, phrase, promised, room, shifted
 from ovcadmin.domain.resources import NAMES, Limits, Resources
 
 amounts = st.integers(min_value=0, max_value=50)
@@ -51,6 +51,13 @@ def test_a_refusal_names_pool_figures_and_what_is_short():
     assert block.explain() == (
         "Web: memory 768 MiB + 128 MiB pending of 1 GiB used, 256 MiB wanted, 128 MiB short"
     )
+
+
+def test_an_amount_is_written_with_what_it_is_of():
+    told = [
+        phrase(*pair) for pair in (("vcpus", 1), ("nics", 2), ("machines", 1), ("memory", 1024))
+    ]
+    assert told == ["1 vCPU", "2 NICs", "1 running machine", "1 MiB of memory"]
 
 
 @given(st.lists(levels, min_size=1, max_size=5), resources)
