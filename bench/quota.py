@@ -6,6 +6,9 @@ REST call: machine, operation, audit row, reservation over the whole chain.  Six
 four processes of four threads each, as the web process would hold them; the clock runs when each
 has accepted some, as in a console that has been up for a while.  PostgreSQL writes to the disk
 before it says that a transaction is done, as it must.
+
+On PostgreSQL sixteen clients are bound by processors, theirs and the server's: one accept takes
+about 15 ms of a client's and 6 ms of the server's, with 100 machines as with 10,000.
 """
 
 from __future__ import annotations
