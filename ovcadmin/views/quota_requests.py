@@ -58,7 +58,7 @@ class Line:
     @classmethod
     def of(cls, request: Any) -> Line:
         return cls(
-            request=request, wanted=_more(request.amounts), granted=_amounts(request.granted)
+            request=request, wanted=_amounts(request.amounts), granted=_amounts(request.granted)
         )
 
     @property
@@ -67,13 +67,10 @@ class Line:
         return answered and self.request.seen_at is None
 
 
-def _more(wanted: dict[str, Any]) -> str:
-    return ", ".join(phrase(name, wanted[name]) for name in NAMES if name in wanted)
-
-
 def _amounts(given: dict[str, Any]) -> str:
+    """Write amounts, or limits: None is no limit."""
     return ", ".join(
-        f"{LABELS[name]} {'no limit' if given[name] is None else amounts.show(name, given[name])}"
+        f"{LABELS[name]} without limit" if given[name] is None else phrase(name, given[name])
         for name in NAMES
         if name in given
     )
@@ -144,7 +141,7 @@ def ask(context: Any, request: Any) -> dict[str, Any] | Response:
             request.work, context.pool, values["level"], wanted, values["note"]
         )
         return Done(
-            text=f"The owner of {made.pool.name} is asked for {_more(wanted)} more.",
+            text=f"The owner of {made.pool.name} is asked for {_amounts(wanted)} more.",
             path=request.route_path("quota_requests"),
         )
 

@@ -101,7 +101,7 @@ def test_asked_with_one_click_approved_with_a_preview_and_told(world, nest):
     told = anna.get("/requests")
     words = told.html.find("main").get_text(" ", strip=True)
     assert "approved" in words
-    assert "now Running machines 5" in words
+    assert "now 5 running machines" in words
     assert "good luck" in words
     number = detail.request.path.split("/")[2]
     form(told, f"/requests/{number}/seen").submit()
