@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -49,8 +48,6 @@ Answer = Callable[[dict[str, Any], Start], Iterable[bytes]]
 GOING_AWAY = 1001
 SWEEP_SECONDS = 60.0
 STOP_SECONDS = 3.0
-SWITCH_SECONDS = 0.0005
-"""For how long a thread that asks the records may keep the interpreter: keys wait meanwhile."""
 TICKET_SIZE = 4096
 """Longest body that brings a ticket, bytes."""
 
@@ -173,7 +170,6 @@ class Gateway:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises what a greenlet of ours dies of."""
-        sys.setswitchinterval(SWITCH_SECONDS)
         self.records.write(
             lambda work: console_sessions.begin_gateway(
                 work, self.name, self.settings.gateway_listen
