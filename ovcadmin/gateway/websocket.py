@@ -38,6 +38,9 @@ SILENT_PINGS = 2
 """Pings without any answer after which the connection counts as dead."""
 CLOSE_SECONDS = 2.0
 """How long the other side may take to answer a close."""
+REASON_SIZE = 123
+"""Bytes of text that a close frame may carry."""
+CUT = " …"
 
 TOO_SLOW = 4013
 """Close code: the reader fell too far behind."""
@@ -241,5 +244,8 @@ class WebSocket:
 
 
 def _short(reason: str) -> str:
-    """Cut to the 123 bytes that a close frame may carry."""
-    return reason.encode()[:123].decode(errors="ignore")
+    """Cut after a word, to the bytes that a close frame may carry; a cut shows."""
+    if len(reason.encode()) <= REASON_SIZE:
+        return reason
+    kept = reason.encode()[: REASON_SIZE - len(CUT.encode())].decode(errors="ignore")
+    return (kept.rpartition(" ")[0] or kept).rstrip(" .,;:") + CUT

@@ -135,6 +135,27 @@ def test_the_close_code_of_either_side_reaches_the_other():
         assert codes == [4003, 4321]
 
 
+@pytest.mark.parametrize(
+    ("told", "heard"),
+    [
+        ("x" * 123, "x" * 123),
+        ("x" * 124, "x" * 119 + " …"),
+        ("é" * 100, "é" * 59 + " …"),
+        ("as long as this, " * 10, "as long as this, " * 6 + "as long as this …"),
+    ],
+)
+def test_a_reason_that_is_too_long_ends_after_a_word_and_says_so(told, heard):
+    def take(opened):
+        opened.close(4003, told)
+        for _ in opened:
+            pass
+
+    with serving(take) as place:
+        client = connect(place)
+        assert client.drain() == 4003
+        assert client.close_reason == heard
+
+
 def test_a_peer_that_just_vanishes_ends_the_receiver():
     codes = []
 
