@@ -111,7 +111,7 @@ def test_fault_28_of_a_thousand_from_one_user_only_his_share_stands(rig, lab):
         ]
     ended = [page.close_code for page in pages]
     assert (ended.count(None), ended.count(codes.LIMIT)) == (20, 980)
-    assert rig.memory - before < 16 * 2**20
+    assert rig.memory - before < 32 * 2**20  # all of them open would take more than twice that
     for page in pages:
         if page.close_code is None:
             assert page.receive() == b"RFB 003.008\n"
