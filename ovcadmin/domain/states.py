@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 
 class State(StrEnum):
@@ -144,9 +145,13 @@ HOLDS_RUNNING = frozenset({State.RUNNING, State.SUSPENDED})
 """States in which a machine takes vcpus, memory, nics and a place of the machines limit."""
 
 
-def allowed(state: State) -> list[Action]:
-    """Return the actions that may start from `state`, in the order of the table."""
-    return [action for action, row in TABLE.items() if state in row.sources]
+@cache
+def allowed(state: State) -> tuple[Action, ...]:
+    """Return the actions that may start from `state`, in the order of the table.
+
+    Kept, because a list of machines asks for each of its rows.
+    """
+    return tuple(action for action, row in TABLE.items() if state in row.sources)
 
 
 def plain() -> list[Action]:

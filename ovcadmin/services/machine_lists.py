@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import defer, joinedload, selectinload
 
 from ovcadmin.domain import names
 from ovcadmin.models import Host, Lineage, Machine, Nic, Operation, Pool, User
@@ -123,6 +123,9 @@ def _load(work: Work, ids: list[int], *, whole: bool = False) -> list[Machine]:
             joinedload(Machine.pool).lazyload(Pool.quota),
             joinedload(Machine.host),
             joinedload(Machine.owner).lazyload(User.realm),
+            # Long, and no row shows them.
+            defer(Machine.definition),
+            defer(Machine.cloud_init),
         )
     )
     if whole:
@@ -147,25 +150,31 @@ def rows(work: Work, found: list[Machine]) -> list[Row]:
 
 def counts(work: Work, wanted: Filter) -> dict[str, int]:
     """Return how many machines are in each shown state."""
-    base = _narrowed(work, wanted)
+    base = _narrowed(work, replace(wanted, sort="state"))
     statement = base.with_only_columns(_SHOWN, func.count(Machine.id)).group_by(_SHOWN)
     return {row[0]: row[1] for row in work.db.execute(statement)}
 
 
 def _narrowed(work: Work, wanted: Filter) -> Select[Machine]:
-    statement = (
-        select(Machine)
-        .outerjoin(Host, Host.id == Machine.host_id)
-        .join(Pool, Pool.id == Machine.pool_id)
-        .join(User, User.id == Machine.owner_id)
-        .where(
-            Machine.deleted_at.is_(None),
-            Machine.binned_at.is_not(None) if wanted.binned else Machine.binned_at.is_(None),
-            *_conditions(wanted),
-        )
+    statement = select(Machine).where(
+        Machine.deleted_at.is_(None),
+        Machine.binned_at.is_not(None) if wanted.binned else Machine.binned_at.is_(None),
+        *_conditions(wanted),
     )
     if work.actor.user_id is not None:
         statement = statement.where(visible(work.actor.user_id, Machine.pool_id))
+    return _joined(statement, wanted)
+
+
+def _joined(statement: Select[Machine], wanted: Filter) -> Select[Machine]:
+    """Join what the list is narrowed or sorted by; a join for nothing takes ten times as long."""
+    sort = wanted.sort.removeprefix("-")
+    if wanted.state or wanted.host or sort in ("state", "host"):
+        statement = statement.outerjoin(Host, Host.id == Machine.host_id)
+    if sort == "pool":
+        statement = statement.join(Pool, Pool.id == Machine.pool_id)
+    if wanted.owner or sort == "owner":
+        statement = statement.join(User, User.id == Machine.owner_id)
     return statement
 
 

@@ -52,7 +52,7 @@ def test_a_form_is_no_button():
 
 
 def test_nothing_can_be_done_with_a_deleted_machine():
-    assert states.allowed(State.DELETED) == []
+    assert states.allowed(State.DELETED) == ()
 
 
 @given(st.sampled_from(list(Action)), st.sampled_from(list(State)))
