@@ -169,11 +169,11 @@ class Cloud:
         found = self.objects[place][kind]
         return found.id if kind == "pool" else found
 
-    def ask(self, who: tuple[str, str] | None, address: Address, place: str, *, dry: bool):
+    def ask(self, who: tuple[str, str] | None, address: Address, place: str, *, dry: bool, body=()):
         """Send the request as that user would; `dry`: whatever it does is rolled back."""
         path = address.to(self.id_of(address.kind, place))
         path += QUERIES.get(address.route, "").format(admin=self.admin.id)
-        more = {}
+        more = {"params": dict(body)} if body else {}
         if dry:
             manager = transaction.TransactionManager(explicit=True)
             manager.begin().doom()
@@ -189,9 +189,9 @@ class Cloud:
             api = self.apis[who] if who else self.world.api(None)
             call = getattr(api.app, address.method.lower())
             headers = {**api.headers, "If-Match": "*"}
-            if address.method in ("POST", "PUT", "PATCH"):
+            if address.method in ("POST", "PUT", "PATCH") or "params" in more:
                 call = getattr(api.app, f"{address.method.lower()}_json")
-                more = {**more, "params": {}}
+                more = {"params": {}, **more}
             return call(path, headers=headers, expect_errors=True, **more)
         browser = self.browsers[who] if who else self.world.anonymous()
         if "extra_environ" not in more and who:
