@@ -6,17 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from ovcadmin.cli import watching
 from ovcadmin.cli.failures import Exit, Failure, usage
 from ovcadmin.cli.output import FORMATS, Output
+from ovcadmin.cli.text import clean
 
 if TYPE_CHECKING:
     from ovcadmin.cli.client import Client
 
 WATCH_SECONDS = 2.0
+LEAST_SECONDS = 0.1
+"""Between two looks."""
+LONGEST = 200
+"""Characters that help tells of a command in the list of all."""
 _MEANT = {
     "stop": ("shutdown", "poweroff"), "restart": ("reboot", "reset"), "pause": ("suspend",),
     "ls": ("list",), "get": ("show",), "info": ("show",), "describe": ("show",),
@@ -135,19 +141,28 @@ class OvcCommand(click.Command):
         )
         every = given.pop("watch", None) if self._watched else None
         try:
-            if every is None:
-                answer = super().invoke(ctx)
-                ctx.obj.show_page()
-                return answer
-            while True:
-                if sys.stdout.isatty():
-                    click.clear()
-                super().invoke(ctx)
-                sys.stdout.flush()
-                time.sleep(max(every, 0.1))
+            if every is not None:
+                self._watch(ctx, max(every, LEAST_SECONDS))
+            answer = super().invoke(ctx)
+            ctx.obj.show_page()
         except Failure as failure:
             failure.as_json = form == "json"
             raise
+        return answer
+
+    def _watch(self, ctx: click.Context, every: float) -> NoReturn:
+        """Look again and again; a console that is away for a while does not end it."""
+        seen = False
+        while True:
+            try:
+                with watching.frame():
+                    super().invoke(ctx)
+                seen = True
+            except Failure as failure:
+                if not seen or failure.exit_code != Exit.UNREACHABLE:
+                    raise
+                ctx.obj.note(clean(failure.message))
+            time.sleep(every)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own: list[tuple[str, str]] = []
@@ -183,6 +198,12 @@ class Noun(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of their declaration: what is looked for first
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):  # whole sentences, which click would cut to a line
+            formatter.write_dl(
+                [(name, one.get_short_help_str(LONGEST)) for name, one in self.commands.items()]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

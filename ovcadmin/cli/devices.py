@@ -52,21 +52,21 @@ def _add_show(machines: Noun) -> None:
         ovc.out.raw(found, _rows(found), COLUMNS)
 
 
-def _rows(found: dict[str, Any]) -> list[dict[str, str]]:
+def _rows(found: dict[str, Any]) -> list[dict[str, str | None]]:
     pending = {mark["name"]: f" (pending: {mark['coming']})" for mark in found["pending"]}
     cpu = found["cpu_limit"]
     return [
         {
             "device": "vcpus",
             "what": f"{found['vcpus']}{pending.get('vcpus', '')}",
-            "limit": "-" if cpu is None else f"{cpu} %",
+            "limit": None if cpu is None else f"{cpu} %",
         },
         {
             "device": "memory",
             "what": f"{text.memory(found['memory'])}{pending.get('memory', '')}",
-            "limit": "-",
+            "limit": None,
         },
-        {"device": "boot", "what": f"{found['boot']}{pending.get('boot', '')}", "limit": "-"},
+        {"device": "boot", "what": f"{found['boot']}{pending.get('boot', '')}", "limit": None},
         *[
             {
                 "device": one["target"],
@@ -86,15 +86,15 @@ def _rows(found: dict[str, Any]) -> list[dict[str, str]]:
         ],
         *[
             {"device": one["drive"], "what": (one["image"] or {"name": "empty"})["name"],
-             "limit": "-"}
+             "limit": None}
             for one in found["cdroms"]
         ],
     ]  # fmt: skip
 
 
-def _rates(first: int | None, second: int | None, word: str) -> str:
+def _rates(first: int | None, second: int | None, word: str) -> str | None:
     parts = [f"{text.storage(first)}/s"] if first else []
-    return ", ".join(parts + ([f"{second} {word}"] if second else [])) or "-"
+    return ", ".join(parts + ([f"{second} {word}"] if second else [])) or None
 
 
 def _limit(typed: int | str | None) -> int | str | None:

@@ -41,7 +41,7 @@ def listing(ovc: Ovc) -> None:
 @click.argument("name")
 @option("pool", "The pool that it serves, with all below.", required=True)
 @option("image", "What the disks start from.", required=True)
-@click.option("--size", required=True, help="One of `ovc sizes list`.")
+@option("size", "One of `ovc sizes list`.", required=True)
 @click.option("--network", default="", help="A network of the host; user-mode when not given.")
 @click.option("--description", default="", help="What it is for.")
 @click.option("--start/--no-start", default=True, help="Start its machines at once.")

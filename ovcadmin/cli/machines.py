@@ -63,7 +63,7 @@ _SORTED = (
     "created",
 )
 SORTS = ("id", *_SORTED, *(f"-{name}" for name in _SORTED))
-SELECTORS = ("name", "state", "owner", "pool", "host", "image", "q")
+SELECTORS = ("name", "state", "owner", "pool", "host", "image", "tag", "q")
 
 
 @machines.add(
@@ -124,7 +124,7 @@ def show(ovc: Ovc, name: str) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @option("pool", "The pool that they belong to.", required=True)
 @option("image", "What their disks start from.", required=True)
-@click.option("--size", required=True, help="One of `ovc sizes list`.")
+@option("size", "One of `ovc sizes list`.", required=True)
 @click.option("--description", default="", help="What they are for.")
 @click.option("--start", is_flag=True, help="Start them as soon as they are made.")
 @option("host", "The host that takes them; the best one when not given.")
@@ -219,7 +219,7 @@ def _declare(name: str, action: str, help: str, *, loses: str = "") -> None:
         if dry_run:
             _forecast(ovc, targets, action)
             return
-        agreed(f"{help.rstrip('.')} {_listed(targets)}? {loses}".strip(), yes=yes)
+        agreed(f"{help.rstrip('.')}: {_listed(targets)}? {loses}".strip(), yes=yes)
 
         def ask(machine: dict[str, Any]) -> dict[str, Any]:
             return _operation(ovc.client.call(method, f"/machines/{machine['id']}{path}").body)

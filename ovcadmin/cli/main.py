@@ -95,6 +95,7 @@ class Root(click.Group):
     epilog="\b\nFirst steps:\n  ovc login https://cloud.example.org\n  ovc machines list\n"
     "  ovc machines create --help",
 )
+@click.version_option(package_name="ovcadmin", message="ovc %(version)s")
 def root() -> None:
     """OpenvCloud from the command line, by its REST API.
 

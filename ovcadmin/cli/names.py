@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -43,13 +43,13 @@ KINDS = {
         Kind("image", "/images"),
         Kind("host", "/hosts"),
         Kind("storage pool", "/storage-pools", page="/storage"),
-        Kind("storage pool", "/storage-pools"),
         Kind("cluster", "/storage-clusters"),
         Kind("user", "/users", searched=True),
         Kind("role", "/roles"),
         Kind("group", "/groups", searched=True),
         Kind("realm", "/realms"),
         Kind("set", "/logical-groups"),
+        Kind("size", "/sizes"),
     )
 }
 
@@ -125,21 +125,43 @@ class Reference(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from ovcadmin.cli import profiles  # noqa: PLC0415
-        from ovcadmin.cli.client import Client  # noqa: PLC0415
-
-        try:
-            found = profiles.load(ctx.params.get("profile"))
-            client = Client(found.url, found.token, seconds=COMPLETION_SECONDS, ca=found.ca or None)
-            rows = list(islice(_candidates(client, self._kind, incomplete), MOST_OFFERED))
-        except Failure:
-            return []  # the shell is no place to complain
+        rows = _offered(ctx, lambda client: _candidates(client, self._kind, incomplete))
         begun = incomplete.casefold()
         return [
             CompletionItem(clean(row["name"]), help=_hint(row))
             for row in rows
             if row["name"].casefold().startswith(begun)
         ]
+
+
+class OperationId(click.IntRange):
+    """The id of an operation; the shell completes it from those that have not ended."""
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        rows = _offered(ctx, lambda client: client.items("/operations", open=True))
+        return [
+            CompletionItem(str(row["id"]), help=clean(f"{row['title']}, {row['state']}"))
+            for row in rows
+            if str(row["id"]).startswith(incomplete)
+        ]
+
+
+def _offered(ctx: click.Context, ask: Callable[[Client], Iterator[Row]]) -> list[Row]:
+    """Ask for what a shell completes: soon, not too much, and without a word when it fails."""
+    from ovcadmin.cli import profiles  # noqa: PLC0415
+    from ovcadmin.cli.client import Client  # noqa: PLC0415
+
+    try:
+        found = profiles.load(ctx.params.get("profile"))
+        client = Client(found.url, found.token, seconds=COMPLETION_SECONDS, ca=found.ca or None)
+        return list(islice(ask(client), MOST_OFFERED))
+    except Failure:
+        return []
 
 
 def _hint(row: Row) -> str:

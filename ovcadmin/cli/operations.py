@@ -8,7 +8,7 @@ import click
 
 from ovcadmin.cli import bulk, progress, text
 from ovcadmin.cli.command import Ovc, noun
-from ovcadmin.cli.names import id_of, option
+from ovcadmin.cli.names import OperationId, id_of, option
 from ovcadmin.cli.output import Column
 
 operations = noun("operations", "Operations: what was asked for, how far it is, how it ended.")
@@ -34,7 +34,7 @@ COLUMNS = (
     Column("finished_at", show=text.moment, usual=False),
 )
 STATES = ("queued", "running", "done", "failed", "cancelled")
-_ids = click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1), metavar="ID...")
+_ids = click.argument("ids", nargs=-1, required=True, type=OperationId(), metavar="ID...")
 
 
 @operations.add(
@@ -60,7 +60,7 @@ def listing(ovc: Ovc, *, most: int, open: bool, state: str | None, **places: str
 
 
 @operations.add("show", calls=["getOperation"], watch=True, examples=["ovc operations show 7"])
-@click.argument("id", type=click.IntRange(min=1))
+@click.argument("id", type=OperationId())
 def show(ovc: Ovc, id: int) -> None:
     """Show one operation with its steps and log."""
     found = ovc.client.get(f"/operations/{id}")

@@ -158,6 +158,7 @@ class Output:
     def _table(self, pages: Iterable[list[Row]], chosen: Sequence[Column]) -> None:
         """Write columns as wide as the first page needs them, on a terminal cut to its width."""
         widths: list[int] = []
+        empty = True
         for page in pages:
             cells = [[column.text(row) for column in chosen] for row in page]
             if not widths:
@@ -166,6 +167,9 @@ class Output:
                 _print(_line(titles, widths, chosen, _bold))
             if cells:
                 _print("\n".join(_line(row, widths, chosen, _styled) for row in cells))
+                empty = False
+        if empty and sys.stdout.isatty():
+            _print(click.style("(none)", dim=True))
 
 
 def _flat(pages: Iterable[list[Row]]) -> Iterator[Row]:

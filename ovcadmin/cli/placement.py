@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from ovcadmin.cli import bulk
 from ovcadmin.cli.command import Noun, Ovc
 from ovcadmin.cli.names import find, id_of, option, reference, references
@@ -63,7 +61,7 @@ def add_to_pools(pools: Noun) -> None:
     )
     @reference("pool")
     @option("image", "What it would be made from.", required=True)
-    @click.option("--size", required=True, metavar="NAME")
+    @option("size", "One of `ovc sizes list`.", required=True)
     def placement(ovc: Ovc, *, name: str, image: str, size: str) -> None:
         """Say where a new machine would go, and why not elsewhere."""
         pool_id = id_of(ovc.client, "pool", name)

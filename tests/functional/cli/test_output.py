@@ -8,6 +8,8 @@ import os
 import pty
 import signal
 import subprocess
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -15,6 +17,8 @@ import yaml
 from ovcadmin.domain.states import State
 from tests.rig.base import wait_until
 from tests.rig.ovc import OVC
+
+CLEAR = b"\x1b[H\x1b[2J"
 
 
 @pytest.fixture
@@ -51,6 +55,16 @@ def test_fault_21_no_cell_of_a_csv_file_is_a_formula(shell):
     text = shell("pools", "list", "-o", "csv", "--columns", "name,description,parent_id").out
     assert "'=cmd(),'+1,1" in text.splitlines()
     assert shell.json("pools", "show", "=cmd()")["name"] == "=cmd()"
+
+
+def test_what_a_machine_consists_of_is_a_table_and_a_file(shell, cloud):
+    assert ["memory", "128 MiB", "-"] in shell("machines", "devices", "web01").table
+    assert "memory,128 MiB," in shell("machines", "devices", "web01", "-o", "csv").lines
+
+
+def test_the_version_is_told_without_a_console(shell):
+    said = shell.but(OVC_URL=None, OVC_TOKEN=None)("--version")
+    assert said.lines == [f"ovc {version('ovcadmin')}"]
 
 
 def test_columns_are_chosen_filtered_and_sorted(shell, cloud):
@@ -145,6 +159,59 @@ def test_watch_shows_what_became_of_it(shell, cloud):
         watching.stdout.close()
 
 
+def test_a_watch_on_a_terminal_replaces_one_whole_picture_by_the_next(shell, cloud):
+    ours, its = pty.openpty()
+    words = [OVC, "machines", "list", "--watch", "0.2", "--state", "stopped"]
+    watching = subprocess.Popen(
+        words, env={**shell.environment, "TERM": "xterm"}, stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    seen = b""
+    try:
+        while seen.count(CLEAR) < 2 or b"(none)" not in seen:
+            seen += os.read(ours, 4096)
+            if b"web02" in seen and "started" not in locals():
+                started = shell("machines", "start", "web02")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130
+        os.close(ours)
+    assert seen.startswith(CLEAR + b"\x1b[1mID")
+    assert b"web02" in seen.split(CLEAR)[1]
+
+
+class _OneLook(BaseHTTPRequestHandler):
+    """A console that answers once."""
+
+    def do_GET(self):
+        body = b'{"items": [], "next": null}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+
+def test_a_watch_outlives_a_console_that_is_away(shell):
+    with HTTPServer(("127.0.0.1", 0), _OneLook) as console:
+        watching = shell.but(OVC_URL=f"http://127.0.0.1:{console.server_port}").start(
+            "pools", "list", "--watch", "0.1", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        console.handle_request()
+        assert watching.stdout.readline().startswith(b"ID")
+    try:
+        for _ in range(2):
+            assert b"cannot be reached" in watching.stderr.readline()
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130
+        watching.stdout.close()
+        watching.stderr.close()
+
+
 @pytest.mark.requirement("PEER-26")
 def test_shells_complete_commands_options_and_living_names(shell, cloud):
     def complete(line, word):
@@ -157,6 +224,9 @@ def test_shells_complete_commands_options_and_living_names(shell, cloud):
     assert "--selector" in complete("ovc machines start --sel", 3)
     assert complete("ovc machines start web", 3) == ["web01", "web02"]
     assert complete("ovc machines list --pool W", 4) == ["Web"]
+    assert complete("ovc machines create a --size t", 5) == ["tiny"]
+    queued = shell.json("machines", "start", "web02")[0]["operation_id"]
+    assert str(queued) in complete("ovc operations wait ", 3)
     nowhere = shell.but(OVC_URL="http://127.0.0.1:9")
     words = {"_OVC_COMPLETE": "bash_complete", "COMP_WORDS": "ovc machines start w"}
     assert nowhere.but(**words, COMP_CWORD="3")().out.strip() == ""
