@@ -71,7 +71,7 @@ class Site:
             spawn(*command(kind, self.ini), log=directory / f"{kind}.log")
             for kind in ("web", "gateway")
         ]
-        wait_until(lambda: answers(self.url), "the site", seconds=90, log=directory / "web.log")
+        wait_until(lambda: answers(self.url), "the site", seconds=120, log=directory / "web.log")
 
     def close(self) -> None:
         for process in self._processes:
@@ -149,7 +149,7 @@ def cloud(host: rig.LibvirtHost) -> Iterator[Cloud]:
         process = spawn(OVCADMIN, "serve", ini, log=log, death="TERM")
         url = f"http://127.0.0.1:{front}"
         try:
-            wait_until(lambda: answers(url), "the console", seconds=60, log=log)
+            wait_until(lambda: answers(url), "the console", seconds=120, log=log)
             yield Cloud(url, password.group(1), host, process.pid)
         finally:
             process.terminate()

@@ -131,13 +131,18 @@ class Console:
         """
         while True:
             process.freeze()
-            try:
-                with self.database.write.begin() as connection:
-                    if not connection.scalar(text("SELECT 0" if self.database.is_sqlite else BUSY)):
-                        return
-            except OperationalError:
-                pass
+            if self._is_free():
+                return
             process.thaw()
+            wait_until(self._is_free, "a moment in which nobody writes")
+
+    def _is_free(self) -> bool:
+        try:
+            with self.database.write.begin() as connection:
+                busy = "SELECT 0" if self.database.is_sqlite else BUSY
+                return not connection.scalar(text(busy))
+        except OperationalError:
+            return False
 
     @contextmanager
     def work(self, *, write: bool = False) -> Iterator[Work]:
