@@ -21,15 +21,18 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from bench._report import percentile, report
 from ovcadmin.config import Settings
 from ovcadmin.drivers.hypervisor.base import DomainState, HostFacts, PowerState, VirtType
+from ovcadmin.drivers.hypervisor.fake import FakeHypervisor
 from ovcadmin.errors import HostUnresponsive
-from ovcadmin.models import Host
+from ovcadmin.models import Host, Machine
 from ovcadmin.services import hosts, pools
+from ovcadmin.work import Work
 from ovcadmin.worker import connect
 from ovcadmin.worker.main import run
 from tests.rig.base import wait_until
@@ -47,17 +50,19 @@ FACTS = HostFacts(
 )  # fmt: skip
 
 
-class Quick:
-    """A host that answers at once, or never once the file of black holes names it."""
+class Quick(FakeHypervisor):
+    """A host that answers at once, or never once the file of black holes is there.
+
+    Its guests run and use nothing; what they are called is known from the host's name.
+    """
 
     def __init__(self, name: str, holes: Path) -> None:
-        self._hole = int(name.removeprefix("kvm-")) % 10 == 0
+        super().__init__(name)
+        self._hole = name.endswith("0")
         self._holes = holes
         self._states = {
-            f"{name}-{number}": DomainState(
-                uuid=f"{name}-{number}", name=f"guest-{number}", power=PowerState.RUNNING
-            )
-            for number in range(MACHINES)
+            uuid: DomainState(uuid=uuid, name=uuid, power=PowerState.RUNNING)
+            for uuid in guests_of(name)
         }
 
     def _answer(self) -> None:
@@ -73,17 +78,13 @@ class Quick:
         self._answer()
         return self._states
 
-    def counters(self) -> None:
+    def guest_says(self, uuid: str) -> None:
         self._answer()
 
-    def guests(self) -> Mapping[str, object]:
-        return {}
 
-    def subscribe(self, _callback: object) -> Callable[[], None]:
-        return lambda: None
-
-    def close(self) -> None:
-        """Nothing is open."""
+def guests_of(host: str) -> list[str]:
+    """Return the uuids of the machines that run on a host."""
+    return [str(uuid5(NAMESPACE_DNS, f"{host}-{number}")) for number in range(MACHINES)]
 
 
 def work(ini: Path) -> None:
@@ -127,10 +128,26 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     wait_until(look, what, 240)
 
 
+def enrol(work: Work, count: int) -> None:
+    """Write down the hosts, and what runs on each."""
+    root = pools.root(work)
+    for number in range(count):
+        host = hosts.enroll(work, root, name=f"kvm-{number}", uri=f"test:///{number}")
+        plain = {
+            "pool_id": root.id, "owner_id": work.actor.user_id, "host_id": host.id,
+            "size_name": "small", "vcpus": 2, "memory": 262144, "storage": 15 * 10**9,
+            "state": "running", "power": "running",
+        }  # fmt: skip
+        rows = [
+            {**plain, "uuid": uuid, "name": uuid, "name_key": uuid}
+            for uuid in guests_of(host.name)
+        ]  # fmt: skip
+        work.db.execute(insert(Machine), rows)
+
+
 def measure(made: Console, count: int) -> None:
     with made.work(write=True) as work:
-        for number in range(count):
-            hosts.enroll(work, pools.root(work), name=f"kvm-{number}", uri=f"test:///{number}")
+        enrol(work, count)
     begun = time.monotonic()
     worker = made.worker("-m", "bench.scale", "worker")
 
