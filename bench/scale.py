@@ -27,8 +27,10 @@ from sqlalchemy import func, insert, select
 
 from bench._report import percentile, report
 from ovcadmin.config import Settings
+from ovcadmin.domain.measurements import Counters
 from ovcadmin.drivers.hypervisor.base import DomainState, HostFacts, PowerState, VirtType
 from ovcadmin.drivers.hypervisor.fake import FakeHypervisor
+from ovcadmin.drivers.hypervisor.stats import HostCounters
 from ovcadmin.errors import HostUnresponsive
 from ovcadmin.models import Host, Machine
 from ovcadmin.services import hosts, pools
@@ -53,7 +55,7 @@ FACTS = HostFacts(
 class Quick(FakeHypervisor):
     """A host that answers at once, or never once the file of black holes is there.
 
-    Its guests run and use nothing; what they are called is known from the host's name.
+    What its guests are called is known from the host's name.
     """
 
     def __init__(self, name: str, holes: Path) -> None:
@@ -80,6 +82,20 @@ class Quick(FakeHypervisor):
 
     def guest_says(self, uuid: str) -> None:
         self._answer()
+
+    def counters(self) -> HostCounters:
+        """Say a tenth of its CPU time is busy."""
+        self._answer()
+        at = time.monotonic()
+        cpu = int(at * FACTS.cpus * 10**8)
+        return HostCounters(at=at, busy=cpu, idle=9 * cpu, memory_used=2**27)
+
+    def guests(self) -> Mapping[str, Counters]:
+        """Say a tenth of a CPU is busy in each guest."""
+        self._answer()
+        at = time.monotonic()
+        used = Counters(at=at, cpu=int(at * 10**8), memory=2**18, received=int(at), sent=int(at))
+        return dict.fromkeys(self._states, used)
 
 
 def guests_of(host: str) -> list[str]:

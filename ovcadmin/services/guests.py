@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import or_, select
 
@@ -15,15 +15,22 @@ from ovcadmin.models.database import announce
 from ovcadmin.work import Work
 
 
+class Asked(NamedTuple):
+    """A guest whose agent is to be asked; `known` when one ever answered, or should have."""
+
+    uuid: str
+    known: bool
+
+
 def of(work: Work, machine: Machine) -> Guest | None:
     return work.db.get(Guest, machine.id)
 
 
-def to_ask(work: Work, host_id: int) -> dict[int, str]:
-    """Return the running machines of a host whose agents are to be asked again, id to uuid."""
+def to_ask(work: Work, host_id: int) -> dict[int, Asked]:
+    """Return the running machines of a host whose agents are to be asked again, by id."""
     before = work.now() - timedelta(seconds=work.settings.agent_seconds)
     statement = (
-        select(Machine.id, Machine.uuid)
+        select(Machine.id, Machine.uuid, Guest.machine_id.is_not(None).label("known"))
         .outerjoin(Guest, Guest.machine_id == Machine.id)
         .where(
             Machine.host_id == host_id,
@@ -34,7 +41,7 @@ def to_ask(work: Work, host_id: int) -> dict[int, str]:
         )
         .order_by(Machine.id)
     )
-    return {row.id: row.uuid for row in work.db.execute(statement)}
+    return {row.id: Asked(row.uuid, row.known) for row in work.db.execute(statement)}
 
 
 def answered(work: Work, machine_id: int, said: Mapping[str, Any], at: datetime) -> None:
@@ -50,11 +57,6 @@ def silent(work: Work, machine_id: int, why: str, at: datetime) -> None:
     if row.trouble != why:
         row.trouble = why[:500]
         _announce(work, machine_id)
-
-
-def known(work: Work, machine_id: int) -> bool:
-    """Whether an agent of the machine ever answered, or should have."""
-    return work.db.get(Guest, machine_id) is not None
 
 
 def absent(work: Work, machine_id: int, at: datetime) -> None:

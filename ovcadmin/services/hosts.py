@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -173,6 +175,16 @@ def answered(work: Work, host_id: int, facts: HostFacts | None = None) -> None:
         announce(work.db, "host", host.id, host.pool_id)
     if host.state != "up":
         _change_state(work, host, "up", "")
+
+
+def heard(work: Work, hosts: Mapping[int, datetime]) -> None:
+    """Note when hosts last answered that had nothing new to say, by id."""
+    if hosts:
+        statement = update(Host.__table__).where(Host.id == bindparam("host")).values(  # type: ignore[arg-type]
+            observed_at=bindparam("at")
+        )  # fmt: skip
+        rows = [{"host": host_id, "at": at} for host_id, at in sorted(hosts.items())]
+        work.db.connection().execute(statement, rows)
 
 
 def measured(work: Work, host_id: int, found: Measured, *, memory_used: int) -> None:

@@ -58,6 +58,7 @@ _HAS_NAME = select(
 _HAS_NAME_OR_MAC = _HAS_NAME.add_columns(select(Nic.id).where(Nic.mac == bindparam("mac")).exists())
 
 observe = machine_states.observe
+is_known = machine_states.is_known
 observe_one = machine_states.observe_one
 
 

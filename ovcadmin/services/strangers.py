@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from ovcadmin.domain.adoption import Described
 from ovcadmin.drivers.hypervisor.base import DomainState
@@ -58,6 +58,15 @@ def observe(work: Work, host_id: int, seen: Mapping[str, DomainState]) -> list[s
     if changed:
         announce(work.db, "host", host_id, work.db.get_one(Host, host_id).pool_id)
     return due[:AT_ONCE]
+
+
+_STRANGER = UnmanagedDomain.__table__.c
+_ANY = select(_STRANGER.id).where(_STRANGER.host_id == bindparam("host")).limit(1)
+
+
+def any_on(work: Work, host_id: int) -> bool:
+    """Whether anything is written down of strangers on a host."""
+    return work.db.connection().scalar(_ANY, {"host": host_id}) is not None
 
 
 def described(work: Work, host_id: int, uuid: str, found: Described | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from ovcadmin.domain.shares import share
 from ovcadmin.errors import LeaseLost
@@ -51,10 +51,16 @@ def turn(work: Work, worker: str, groups: Sequence[str] = (), trouble: str = "")
     return frozenset(mine)
 
 
+_WATCH = HostWatch.__table__.c
+_LEASE = select(_WATCH.until).where(
+    _WATCH.host_id == bindparam("host"), _WATCH.worker == bindparam("worker")
+)
+
+
 def ensure(work: Work, worker: str, host_id: int) -> None:
     """Raise `LeaseLost` unless this worker watches the host: what it saw may be old by now."""
-    watch = work.db.get(HostWatch, host_id)
-    if watch is None or watch.worker != worker or watch.until < work.now():
+    until = work.db.connection().scalar(_LEASE, {"host": host_id, "worker": worker})
+    if until is None or until < work.now():
         raise LeaseLost("Another worker watches this host now.", host_id=host_id)
 
 

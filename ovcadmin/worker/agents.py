@@ -45,20 +45,20 @@ class Agents:
                 asked = guests.to_ask(work, self._link.host_id)
             now = time.monotonic()
             self._due = {number: at for number, at in self._due.items() if number in asked}
-            for machine_id, uuid in asked.items():
+            for machine_id, guest in asked.items():
                 if self._due.get(machine_id, now) <= now:
-                    self._ask(machine_id, uuid)
+                    self._ask(machine_id, guest)
         except Exception:
             logger.exception("host.agents_failed", host=self._link.name)
 
-    def _ask(self, machine_id: int, uuid: str) -> None:
+    def _ask(self, machine_id: int, guest: guests.Asked) -> None:
         at, why = utcnow(), ""
         self._due[machine_id] = time.monotonic() + self._settings.agent_seconds
         try:
-            said = self._link.hypervisor.guest_says(uuid)
+            said = self._link.hypervisor.guest_says(guest.uuid)
         except (OutsideError, NotFound) as error:
             said, why = None, error.text
-        if said is None and not why and not self._known(machine_id):
+        if said is None and not why and not guest.known:
             return
         with self._duty.writing(self._database, self._settings) as work:
             if said is not None:
@@ -67,9 +67,3 @@ class Agents:
                 guests.silent(work, machine_id, why, at)
             else:
                 guests.absent(work, machine_id, at)
-
-    def _known(self, machine_id: int) -> bool:
-        """Whether an agent ever answered there: only then is there something to write down."""
-        with self._database.reading() as session:
-            work = Work(db=session, actor=SYSTEM, settings=self._settings)
-            return guests.known(work, machine_id)

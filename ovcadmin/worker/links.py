@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import gevent
 import structlog
@@ -81,6 +82,8 @@ class Duty:
     link: Link
     worker: str
     ended: bool = False
+    heard: datetime | None = None
+    """When the host answered that it has nothing new, where that is not written down yet."""
 
     @property
     def over(self) -> bool:
@@ -123,7 +126,20 @@ class Links:
         with self._database.writing() as session:
             work = Work(db=session, actor=SYSTEM, settings=self._settings)
             self._mine = watches.turn(work, self._name, groups, trouble)
+            hosts.heard(work, self._heard())
         self.refresh()
+
+    def _heard(self) -> dict[int, datetime]:
+        """Return when the hosts of this worker said that they have nothing new, since last asked.
+
+        What is lost with a transaction that fails is said again by the next sweep.
+        """
+        found = {}
+        for host_id in self._mine & self._links.keys():
+            duty = self._links[host_id].duty
+            if duty is not None and duty.heard is not None:
+                found[host_id], duty.heard = duty.heard, None
+        return found
 
     def refresh(self) -> None:
         """Bring the links in line with the rows: new hosts, changed ones, gone ones."""
@@ -144,8 +160,12 @@ class Links:
         for host_id, row in rows.items():
             if host_id not in self._links:
                 self._links[host_id] = self._open(row)
+        reached: dict[int, dict[int, StoragePool]] = {}
+        for store in stores:
+            for host in store.hosts:
+                reached.setdefault(host.id, {})[store.id] = store
         for host_id, link in self._links.items():
-            self._attach_stores(link, stores, passwords)
+            self._attach_stores(link, reached.get(host_id, {}), passwords)
             self._assign(link, rows[host_id])
 
     def _assign(self, link: Link, row: Host) -> None:
@@ -203,13 +223,8 @@ class Links:
         )
 
     def _attach_stores(
-        self, link: Link, stores: list[StoragePool], passwords: dict[int, str]
+        self, link: Link, reached: Mapping[int, StoragePool], passwords: Mapping[int, str]
     ) -> None:
-        reached = {
-            store.id: store
-            for store in stores
-            if any(host.id == link.host_id for host in store.hosts)
-        }
         for store_id in list(link.stores):
             if store_id not in reached or link.targets[store_id] != reached[store_id].target:
                 del link.stores[store_id], link.targets[store_id]

@@ -8,7 +8,7 @@ few seconds repairs what events missed.  A host that is deaf holds up nobody but
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 
 import gevent
@@ -17,7 +17,7 @@ from gevent.event import Event
 
 from ovcadmin import log
 from ovcadmin.config import Settings
-from ovcadmin.drivers.hypervisor.base import HostEvent
+from ovcadmin.drivers.hypervisor.base import DomainState, HostEvent
 from ovcadmin.errors import (
     HypervisorFailed,
     InvalidInput,
@@ -28,7 +28,7 @@ from ovcadmin.errors import (
 from ovcadmin.models import utcnow
 from ovcadmin.models.database import Database
 from ovcadmin.services import hosts, machines, strangers
-from ovcadmin.work import Work
+from ovcadmin.work import SYSTEM, Work
 from ovcadmin.worker.links import Duty
 
 logger = structlog.get_logger(__name__)
@@ -130,11 +130,19 @@ class Monitor:
         self._next_sweep = time.monotonic() + self._settings.sweep_seconds
         at = utcnow()
         seen = self._link.hypervisor.states()
+        if self._met and self._is_known(seen):
+            self._duty.heard = utcnow()
+            return
         with self._writing() as work:
             strange = machines.observe(work, self._link.host_id, seen, "sweep", at)
             hosts.answered(work, self._link.host_id)
         for uuid in strange:
             self._describe(uuid)
+
+    def _is_known(self, seen: Mapping[str, DomainState]) -> bool:
+        with self._database.reading() as session:
+            work = Work(db=session, actor=SYSTEM, settings=self._settings)
+            return machines.is_known(work, self._link.host_id, seen)
 
     def _describe(self, uuid: str) -> None:
         """Read what a domain consists of that is nobody's machine."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from ovcadmin.domain.states import State
+from ovcadmin.drivers.hypervisor.base import DomainState, PowerState
 from ovcadmin.errors import LeaseLost
 from ovcadmin.models import Host
-from ovcadmin.services import hosts, operations, processes, watches
+from ovcadmin.services import hosts, machines, operations, processes, watches
 from tests.functional.world import World, form
 
 
@@ -230,3 +233,32 @@ def test_host_groups_are_set_and_a_group_without_a_worker_is_told(world):
         processes.gone(work, "w2")
         assert watches.turn(work, "w3") == {host.id}
     assert "Host group east" not in browser.get("/")
+
+
+def test_a_sweep_that_says_nothing_new_is_told_apart(world):
+    host = world.host("kvm-a")
+    world.image()
+    pool = world.pool("Web")
+    machine = world.machine("web", pool, host=host, state=State.RUNNING)
+    with world.work() as work:
+        row = machines.get(work, machine.id)
+        row.power, uuid = "running", row.uuid
+    states = {power: DomainState(uuid=uuid, name="m", power=power) for power in PowerState}
+    stranger = DomainState(uuid=str(uuid4()), name="else", power=PowerState.RUNNING)
+
+    def is_known(*seen: DomainState) -> bool:
+        with world.work() as work:
+            return machines.is_known(work, host.id, {one.uuid: one for one in seen})
+
+    assert is_known(states[PowerState.RUNNING])
+    assert not is_known()
+    assert not is_known(states[PowerState.PAUSED])
+    assert not is_known(states[PowerState.RUNNING], stranger)
+    with world.work() as work:
+        seen = {uuid: states[PowerState.RUNNING], stranger.uuid: stranger}
+        machines.observe(work, host.id, seen, "sweep", work.now())
+    assert not is_known(states[PowerState.RUNNING]), "the stranger went, which is news"
+    with world.work() as work:
+        machines.observe(work, host.id, {}, "sweep", work.now())
+    assert is_known(), "a machine that is missing is known to be"
+    assert not is_known(states[PowerState.RUNNING])
