@@ -1,8 +1,8 @@
 """One attempt at one operation: the steps in order, the undo when they fail, the end.
 
-Each step is bracketed by two short fenced transactions (begun, done); the outside call itself
-happens between them, in no transaction.  When the process dies anywhere, the next attempt finds
-which steps are done and runs the others again; steps are idempotent.
+Between two steps lies one short fenced transaction: the one is done, the other begun, or the end
+has come.  The outside call itself happens in no transaction.  When the process dies anywhere, the
+next attempt finds which steps are done and runs the others again; steps are idempotent.
 """
 
 from __future__ import annotations
@@ -131,50 +131,54 @@ class Run:
         recorded, the lease runs out and the next attempt goes on.
         """
         try:
-            self._prepare()
-            for position, step in enumerate(self.type.steps):
-                self._run_step(position, step)
-            self._finish(OperationState.DONE, None)
+            with self.writing() as (work, operation):
+                self._prepare(work, operation)
+                step = self._go_on(work, operation)
+            while step is not None:
+                step.run(self)
+                with self.writing() as (work, operation):
+                    self._close_step(work, operation)
+                    step = self._go_on(work, operation)
+            self._log_end(OperationState.DONE)
         except (LeaseLost, *AWAY):
             raise
         except OperationCancelled as error:
-            self._take_back(error)
-            self._finish(OperationState.CANCELLED, error)
+            self._give_up(OperationState.CANCELLED, error)
         except DomainError as error:
-            self._take_back(error)
-            self._finish(OperationState.FAILED, error)
+            self._give_up(OperationState.FAILED, error)
         except Exception as error:
             log.exception("operation.defect", operation=self.operation_id, type=self.type.name)
             fault = Unexpected(f"Operation {self.operation_id} met a defect: {error}")
-            self._take_back(fault)
-            self._finish(OperationState.FAILED, fault)
+            self._give_up(OperationState.FAILED, fault)
 
-    def _prepare(self) -> None:
-        with self.writing() as (work, operation):
-            if not operation.steps:
-                operation.steps = [
-                    OperationStep(position=number, name=step.name, text=step.text, memo={})
-                    for number, step in enumerate(self.type.steps)
-                ]
-            if operation.machine is not None and self.type.action is not None:
-                _check_state(operation, self.attempt)
-            announce(work.db, "operation", operation.id, operation.pool_id)
+    def _prepare(self, work: Work, operation: Operation) -> None:
+        if not operation.steps:
+            operation.steps = [
+                OperationStep(position=number, name=step.name, text=step.text, memo={})
+                for number, step in enumerate(self.type.steps)
+            ]
+        if operation.machine is not None and self.type.action is not None:
+            _check_state(operation, self.attempt)
+        announce(work.db, "operation", operation.id, operation.pool_id)
 
-    def _run_step(self, position: int, step: Step) -> None:
-        self._position = position
-        with self.writing() as (work, operation):
-            row = operation.steps[position]
-            if row.state == "done":
-                return
-            self._raise_if_cancelled(operation)
-            row.state, row.started_at = "running", work.now()
-            operation.step = step.text
-            operation.progress = int(100 * position / len(self.type.steps))
-            announce(work.db, "operation", operation.id, operation.pool_id)
-        step.run(self)
-        with self.writing() as (work, operation):
-            row = operation.steps[position]
-            row.state, row.finished_at = "done", work.now()
+    def _go_on(self, work: Work, operation: Operation) -> Step | None:
+        """Begin the first step that is not done and return it; with none left the end has come."""
+        row = next((row for row in operation.steps if row.state != "done"), None)
+        if row is None:
+            self._end(work, operation, OperationState.DONE)
+            return None
+        self._raise_if_cancelled(operation)
+        self._position = row.position
+        step = self.type.steps[row.position]
+        row.state, row.started_at = "running", work.now()
+        operation.step = step.text
+        operation.progress = int(100 * row.position / len(self.type.steps))
+        announce(work.db, "operation", operation.id, operation.pool_id)
+        return step
+
+    def _close_step(self, work: Work, operation: Operation) -> None:
+        row = operation.steps[self._position]
+        row.state, row.finished_at = "done", work.now()
 
     def _take_back(self, error: DomainError) -> None:
         """Undo the begun steps, last first; an undo that fails is logged and does not stop us."""
@@ -207,17 +211,24 @@ class Run:
             if row.state == "running":
                 row.state, row.finished_at = outcome, work.now()
 
-    def _finish(self, state: OperationState, error: DomainError | None) -> None:
+    def _give_up(self, state: OperationState, error: DomainError) -> None:
+        """Take back what was done, and end as failed or cancelled."""
+        self._take_back(error)
         with self.writing() as (work, operation):
-            if error is not None:
-                operation.error_code, operation.error_text = error.code, error.text
-                operation.error_context = error.context
-                store.note(work.db, operation, error.text, work.now())
-            settle = self.type.succeed if state is OperationState.DONE else self.type.fail
-            if settle is not None:
-                settle(work, operation)
-            operation.step = ""
-            store.end(work.db, operation, state, work.now())
+            operation.error_code, operation.error_text = error.code, error.text
+            operation.error_context = error.context
+            store.note(work.db, operation, error.text, work.now())
+            self._end(work, operation, state)
+        self._log_end(state)
+
+    def _end(self, work: Work, operation: Operation, state: OperationState) -> None:
+        settle = self.type.succeed if state is OperationState.DONE else self.type.fail
+        if settle is not None:
+            settle(work, operation)
+        operation.step = ""
+        store.end(work.db, operation, state, work.now())
+
+    def _log_end(self, state: OperationState) -> None:
         log.info("operation.ended", operation=self.operation_id, type=self.type.name, state=state)
 
     def _raise_if_cancelled(self, operation: Operation) -> None:
