@@ -149,7 +149,9 @@ def spec(run: Run, found: Place, *, without: str = "") -> MachineSpec:
     `without` names a drive or a card (by its MAC) that is left out.
     """
     attached = [
-        attachment(run, disk, found) for disk in disks(run) if disk.key and disk.target != without
+        attachment(run, disk, found.host_id)
+        for disk in disks(run)
+        if disk.key and disk.target != without
     ]
     sources = media(run, found)
     with run.database.reading() as session:
@@ -174,9 +176,9 @@ def spec(run: Run, found: Place, *, without: str = "") -> MachineSpec:
     return replace(made, cdroms=(*made.cdroms, *seeds.drives(run, found.host_id)))
 
 
-def attachment(run: Run, disk: Disk, found: Place) -> DiskSpec:
+def attachment(run: Run, disk: Disk, host_id: int) -> DiskSpec:
     """Say how the host attaches a drive, with its limits."""
-    bare = storage(run, disk, found.host_id).disk(
+    bare = storage(run, disk, host_id).disk(
         disk.key or disk.name, target=disk.target, boot_order=None
     )
     return replace(bare, bytes_limit=disk.bytes_limit, iops_limit=disk.iops_limit)

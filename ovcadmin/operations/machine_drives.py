@@ -51,7 +51,7 @@ def delete_volume(run: Run) -> None:
 
 
 def _device(run: Run) -> DiskSpec:
-    return guests.attachment(run, _disk(run), guests.place(run))
+    return guests.attachment(run, _disk(run), guests.place(run).host_id)
 
 
 def _disk(run: Run) -> guests.Disk:

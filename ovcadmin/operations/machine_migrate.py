@@ -8,7 +8,7 @@ behind is tidied away.  A second attempt asks both hosts first what an earlier o
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ovcadmin.domain.states import Action, State
@@ -155,18 +155,18 @@ def move(run: Run) -> None:
     if not way.arrived:
         here = run.outside.hypervisor(way.source_id)
         there = run.outside.hypervisor(way.target_id)
-        sources = _sources(run, way)
+        route = _route(run, way)
         if way.running:
-            _move_running(run, way, (here, there), sources)
+            _move_running(run, way, (here, there), route)
         else:
-            there.define_moved(here.xml(way.uuid), sources)
+            there.define_moved(here.xml(way.uuid), route)
         _settle(run, way)
         run.log(f"{way.name} lives on {way.target} now.")
     _tidy(run, way)
 
 
 def _move_running(
-    run: Run, way: Journey, hosts: tuple[Hypervisor, Hypervisor], sources: dict[str, str]
+    run: Run, way: Journey, hosts: tuple[Hypervisor, Hypervisor], route: Route
 ) -> None:
     here, there = hosts
     if _has_arrived(run, way, here, there):
@@ -174,13 +174,7 @@ def _move_running(
     with run.database.reading() as session:
         address = migrations.address(session.get_one(Host, way.target_id))
     begun = time.monotonic()
-    route = Route(
-        address=address,
-        sources=sources,
-        odd=frozenset(disk.target for disk in way.copied if disk.size % BLOCK),
-        speed=run.settings.migration_speed,
-    )
-    here.migrate(way.uuid, there, route, progress=run.progress)
+    here.migrate(way.uuid, there, replace(route, address=address), progress=run.progress)
     run.log(f"The guest moved while it ran, in {time.monotonic() - begun:.1f} s.")
 
 
@@ -205,6 +199,25 @@ def _has_arrived(run: Run, way: Journey, here: Hypervisor, there: Hypervisor) ->
                 f"{way.target} keeps half of {way.name} from an earlier migration."
             )
         run.pause(POLL_SECONDS)
+
+
+def _route(run: Run, way: Journey) -> Route:
+    """Return where the disks are over there."""
+    return Route(
+        sources=_sources(run, way),
+        servers=_servers(run, way),
+        odd=frozenset(disk.target for disk in way.copied if disk.size % BLOCK),
+        speed=run.settings.migration_speed,
+    )
+
+
+def _servers(run: Run, way: Journey) -> dict[str, tuple[str, int]]:
+    """Return who serves the shared disks over there, where guests open them by the network."""
+    return {
+        disk.target: spec.server
+        for disk in way.shared
+        if (spec := guests.attachment(run, disk, way.target_id)).server is not None
+    }
 
 
 def _sources(run: Run, way: Journey) -> dict[str, str]:

@@ -184,7 +184,7 @@ def raw(tmp_path):
 @pytest.fixture
 def cluster(tmp_path):
     """A simulated OpenvStorage cluster of two storage routers."""
-    routers = {"kvm-a": "127.0.0.1:0", "kvm-b": "127.0.0.1:0"}
+    routers = {"kvm-a": "127.0.0.1:0", "kvm-b": "127.0.0.2:0"}
     with openvstorage.simulator(tmp_path / "cluster", routers=routers) as running:
         yield running
 

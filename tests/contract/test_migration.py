@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
+import psutil
 import pytest
+from lxml import etree
+from lxml.builder import E
 
 from ovcadmin import green
 from ovcadmin.drivers.hypervisor.base import DiskSpec, PowerState, VirtType
 from ovcadmin.drivers.hypervisor.fake import FakeHypervisor
 from ovcadmin.drivers.hypervisor.libvirt_host import LibvirtHypervisor
 from ovcadmin.drivers.hypervisor.migration import Route
-from ovcadmin.drivers.hypervisor.xml import read
+from ovcadmin.drivers.hypervisor.xml import domain, read
 from ovcadmin.errors import HypervisorFailed, OperationCancelled
 from tests import rig
 from tests.contract.conftest import Console, Machines, until
+from tests.rig.base import spawn
 
 MIB = 2**20
 
@@ -78,13 +83,14 @@ def test_a_definition_moves_with_all_that_was_changed_outside(hosts):
         title="A <machine>",
     )
     here.define(spec)
-    there.define_moved(here.xml(spec.uuid), {"vda": "/elsewhere/there"})
-    there.define_moved(here.xml(spec.uuid), {"vda": "/elsewhere/there"})
+    route = Route(sources={"vda": "/elsewhere/there"})
+    there.define_moved(here.xml(spec.uuid), route)
+    there.define_moved(here.xml(spec.uuid), route)
     root = read(there.xml(spec.uuid))
     assert root.find("devices/disk/source").get("file") == "/elsewhere/there"
     assert root.findtext("title") == "A <machine>"
     with pytest.raises(HypervisorFailed, match="no disk vdb"):
-        there.define_moved(here.xml(spec.uuid), {"vdb": "/elsewhere/there"})
+        there.define_moved(here.xml(spec.uuid), Route(sources={"vdb": "/elsewhere/there"}))
 
 
 def test_a_migration_that_is_stopped_leaves_the_guest_where_it_was(pair, starter_image):
@@ -103,6 +109,52 @@ def test_a_migration_that_is_stopped_leaves_the_guest_where_it_was(pair, starter
     assert machines.power(uuid) is PowerState.RUNNING
     until(lambda: there.state(uuid) is None, "nothing over there")
     assert seen
+
+
+def test_a_running_guest_asks_the_server_of_its_new_host_for_its_disk(
+    pair, libvirt_host, second_host, starter_image
+):
+    """QEMU has no edge here; a server of network block devices on each host stands in for it."""
+    here, there, address = pair
+    machines = Machines(here, libvirt_host.images, starter_image)
+    spec = machines.spec(bootable=True)
+    file = spec.disks[0].source
+    with served(libvirt_host, file, 10809), served(second_host, file, 10810):
+        definition = domain(spec)
+        (source,) = definition.iterfind("devices/disk/source")
+        source.getparent().set("type", "network")
+        del source.attrib["file"]
+        source.set("protocol", "nbd")
+        source.append(E.host({"name": "127.0.0.1", "port": "10809"}))
+        text = libvirt_host.directory / "nbd.xml"
+        text.write_text(etree.tostring(definition, encoding="unicode"))
+        libvirt_host.virsh("define", str(text))
+        libvirt_host.virsh("start", spec.name)
+        console = Console(here, spec.uuid)
+        console.prompt()
+        route = Route(address=address, servers={"vda": ("127.0.0.1", 10810)})
+        here.migrate(spec.uuid, there, route, progress=silent)
+        moved_to = Console(there, spec.uuid)
+        assert "vda" in moved_to.answers("cat /proc/partitions && sync")
+        moved_to.stream.close()
+        ports = [e.get("port") for e in read(there.xml(spec.uuid)).iterfind("devices/disk//host")]
+        assert ports == ["10810"]
+        there.destroy(spec.uuid)
+        lasting = read(second_host.virsh("dumpxml", "--inactive", spec.name))
+        assert lasting.find("devices/disk/source/host").get("port") == "10810"
+
+
+@contextmanager
+def served(host, file, port):
+    """The file as a network block device of this host alone, until the block ends."""
+    words = ["qemu-nbd", "--format=raw", "--persistent", "--shared=0", f"--port={port}", file]
+    server = spawn(*host.within(*words), log=host.directory / f"log/nbd-{port}")
+    try:
+        yield
+    finally:
+        for inside in psutil.Process(server.pid).children():
+            inside.kill()
+        server.wait(20)
 
 
 def test_a_disk_is_copied_on_the_way(pair, libvirt_host, second_host, starter_image):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ovcadmin import green
@@ -45,7 +45,7 @@ class FakeMigrations:
         for step in range(STEPS):
             progress(step / STEPS)
             green.sleep(0)
-        guest.spec = _spec(moved(xml.domain(guest.spec), route.sources))
+        guest.spec = _spec(moved(xml.domain(guest.spec), route, running=True))
         to.receive(guest, arrived=True)
         del self._guests[uuid]
         self._tell("stopped", uuid)
@@ -60,8 +60,8 @@ class FakeMigrations:
         elif uuid in self._guests and self._guests[uuid].active:
             raise HypervisorFailed(f"Host {self.name} refused: the guest is active there already.")
 
-    def define_moved(self, definition: str, sources: Mapping[str, str]) -> None:
-        self.define(_spec(moved(definition, sources)))
+    def define_moved(self, definition: str, route: Route) -> None:
+        self.define(_spec(moved(definition, route)))
 
 
 def _spec(definition: str) -> MachineSpec:
@@ -81,12 +81,13 @@ def _spec(definition: str) -> MachineSpec:
 
 
 def _disk(disk: Any) -> DiskSpec:
-    source, boot = disk.find("source"), disk.find("boot")
+    source, boot, server = disk.find("source"), disk.find("boot"), disk.find("source/host")
     return DiskSpec(
-        source=source.get("file") or source.get("dev"),
+        source=source.get("file") or source.get("dev") or source.get("name"),
         target=disk.find("target").get("dev"),
         boot_order=int(boot.get("order")) if boot is not None else None,
         kind=disk.get("type"),
+        server=(server.get("name"), int(server.get("port"))) if server is not None else None,
     )
 
 

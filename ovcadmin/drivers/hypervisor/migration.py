@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 class Route:
     """How a guest gets to the other host."""
 
-    address: str
-    """Where QEMU of the other host listens, such as `tcp://10.0.0.5`."""
+    address: str = ""
+    """Where QEMU of the other host listens, such as `tcp://10.0.0.5`; only running guests go by
+    it."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Disks that are copied on the way: guest device (`vda`) and where it is over there.  The
     others are reached by both hosts under the same name."""
+    servers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Disks over the network that the other host asks of another server: guest device, and that
+    server's address and port."""
     odd: frozenset[str] = frozenset()
     """Those of them whose length is no multiple of a storage block.  Without the page cache QEMU
     could not fill them; they go through it over there until the guest is started anew."""
@@ -39,6 +43,6 @@ class Migrations(Protocol):
         """
         ...
 
-    def define_moved(self, definition: str, sources: Mapping[str, str]) -> None:
-        """Define a guest from the definition that another host gave, its disks at `sources`."""
+    def define_moved(self, definition: str, route: Route) -> None:
+        """Define a guest from the definition that another host gave, its disks as `route` says."""
         ...

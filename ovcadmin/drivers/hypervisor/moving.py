@@ -7,7 +7,7 @@ gives the migration up and the guest goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -93,31 +93,38 @@ class LibvirtMigrations:
                 )
             progress(job.part)
 
-    def define_moved(self, definition: str, sources: Mapping[str, str]) -> None:
-        text = moved(definition, sources)
+    def define_moved(self, definition: str, route: Route) -> None:
+        text = moved(definition, route)
         self.connection.call(
             lambda conn: _define(conn, text), lane=Lane.ACT, deadline=DEFINE_SECONDS
         )
 
 
-def moved(
-    definition: str, sources: Mapping[str, str], *, cached: frozenset[str] = frozenset()
-) -> str:
-    """Return the definition with disks at other places, some of them through the page cache.
+def moved(definition: str, route: Route, *, running: bool = False) -> str:
+    """Return the definition with the disks that the route names where they are over there.
 
-    Raises `HypervisorFailed` when it does not have these disks.
+    Of a running guest the odd ones go through the page cache.  Raises `HypervisorFailed` when it
+    does not have these disks.
     """
     root = xml.read(definition)
-    missing = set(sources)
+    missing = {*route.sources, *route.servers}
     for disk in root.iterfind("devices/disk"):
         target = disk.find("target").get("dev")
         source = disk.find("source")
-        if target in missing and source is not None:
-            missing.remove(target)
+        if target not in missing or source is None:
+            continue
+        if target in route.sources:
             attribute = "dev" if disk.get("type") == "block" else "file"
-            source.set(attribute, sources[target])
-            if target in cached:
+            source.set(attribute, route.sources[target])
+            if running and target in route.odd:
                 disk.find("driver").set("cache", "writeback")
+        elif (server := source.find("host")) is not None:
+            address, port = route.servers[target]
+            server.set("name", address)
+            server.set("port", str(port))
+        else:
+            continue  # it was made a disk of another kind outside the console
+        missing.remove(target)
     if missing:
         raise HypervisorFailed(
             f"The definition has no disk {', '.join(sorted(missing))}: it was changed outside "
@@ -153,16 +160,17 @@ def _migrate(conn: Conn, uuid: str, there: Conn, route: Route) -> None:
     params: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_URI: route.address}
     if route.speed:
         params[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = route.speed
-    if route.sources:
-        flags |= libvirt.VIR_MIGRATE_NON_SHARED_DISK
+    if route.sources or route.servers:
         live = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE)
         lasting = domain.XMLDesc(
             libvirt.VIR_DOMAIN_XML_MIGRATABLE
             | libvirt.VIR_DOMAIN_XML_SECURE
             | libvirt.VIR_DOMAIN_XML_INACTIVE
         )
-        params[libvirt.VIR_MIGRATE_PARAM_DEST_XML] = moved(live, route.sources, cached=route.odd)
-        params[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = moved(lasting, route.sources)
+        params[libvirt.VIR_MIGRATE_PARAM_DEST_XML] = moved(live, route, running=True)
+        params[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = moved(lasting, route)
+    if route.sources:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_DISK
         params[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = [
             target for target in route.sources if target not in _read_only(live)
         ]
