@@ -27,8 +27,9 @@ def take(context: Any, request: Any) -> dict[str, Any]:
 
 
 @endpoint("snapshot", "GET", permission=Privilege.VIEW)
-def show(context: Any, _request: Any) -> dict[str, Any]:
-    return _shape(context.snapshot)
+def show(context: Any, request: Any) -> dict[str, Any]:
+    removed = snapshots.removed_by(request.work, context.snapshot)
+    return {**_shape(context.snapshot), "removed_by_rollback": [one.id for one in removed]}
 
 
 @endpoint("snapshot", "DELETE", permission=Privilege.CONTROL)

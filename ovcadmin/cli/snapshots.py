@@ -84,7 +84,9 @@ def rollback(
 ) -> None:
     """Put the disks of a stopped machine back; what came later is lost."""
     found = _found(ovc, ids)
-    agreed(f"Roll back {_listed(found)}? What was written since is lost.", yes=yes)
+    later = sorted({number for one in found for number in one["removed_by_rollback"]})
+    more = f", and so are the later snapshots {', '.join(map(str, later))}" if later else ""
+    agreed(f"Roll back {_listed(found)}? What was written since is lost{more}.", yes=yes)
 
     def ask(snapshot: dict[str, Any]) -> dict[str, Any]:
         return _operation(ovc.client.call("POST", f"/snapshots/{snapshot['id']}/roll-back").body)

@@ -119,11 +119,15 @@ def storage(run: Run, disk: Disk, host_id: int) -> StorageDriver:
 
 def ensure_unneeded(run: Run, disk: Disk, host_id: int) -> None:
     """Raise `StorageInUse` while machines or templates live on what the disk holds."""
-    driver = storage(run, disk, host_id)
-    if disk.found or not isinstance(driver, Shares):
-        return
-    with in_words(run, disk.storage_pool_id):
-        if children := driver.children(disk.key or disk.name):
+    if not disk.found:
+        driver = storage(run, disk, host_id)
+        ensure_childless(run, driver, disk.storage_pool_id, disk.key or disk.name)
+
+
+def ensure_childless(run: Run, driver: StorageDriver, storage_pool_id: int, key: str) -> None:
+    """Raise `StorageInUse` while machines or templates live on a volume or a snapshot."""
+    with in_words(run, storage_pool_id):
+        if isinstance(driver, Shares) and (children := driver.children(key)):
             raise StorageInUse("", children=children)
 
 
@@ -133,6 +137,8 @@ def in_words(run: Run, storage_pool_id: int) -> Iterator[None]:
     try:
         yield
     except StorageInUse as error:
+        if not error.context.get("children"):
+            raise  # in the words of the storage, which names none
         with run.writing() as (work, _):
             users = volumes.in_words(work, storage_pool_id, error.context["children"])
         raise StorageInUse(

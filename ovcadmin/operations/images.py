@@ -9,6 +9,7 @@ from ovcadmin.engine.types import Cancel, OperationType, Step
 from ovcadmin.errors import ImageInvalid
 from ovcadmin.models import Image, ImageUpload, Operation, Pool, Volume
 from ovcadmin.models.database import announce
+from ovcadmin.operations import guests
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import image_removal, images, library, storage
 from ovcadmin.work import Work
@@ -105,8 +106,9 @@ def remove_copy(run: Run) -> None:
         volume = session.get(Volume, run.params["volume_id"])
         if volume is None or volume.found:
             return
-        key = volume.key or volume.name
-    _driver(run).delete(key)
+        key, store_id = volume.key or volume.name, volume.storage_pool_id
+    with guests.in_words(run, store_id):
+        _driver(run).delete(key)
 
 
 def forget_copy(run: Run) -> None:
@@ -149,16 +151,24 @@ def offer_again(run: Run) -> None:
 
 
 def remove_everything(run: Run) -> None:
-    """Delete every copy, then the file; each copy is forgotten as soon as it is gone."""
+    """Delete every copy, then the file; each copy is forgotten as soon as it is gone.
+
+    Nothing goes while something that the console does not know was made from one of them.
+    """
     with run.database.reading() as session:
         copies = [
             (copy.id, copy.key or copy.name, copy.found, copy.storage_pool_id,
              storage.way_to(copy.storage_pool).id)
             for copy in session.get_one(Image, run.params["image_id"]).volumes
         ]  # fmt: skip
+    for _, key, found, store_id, host_id in copies:
+        if not found:
+            driver = run.outside.storage(store_id, host_id)
+            guests.ensure_childless(run, driver, store_id, key)
     for volume_id, key, found, store_id, host_id in copies:
         if not found:
-            run.outside.storage(store_id, host_id).delete(key)
+            with guests.in_words(run, store_id):
+                run.outside.storage(store_id, host_id).delete(key)
         with run.writing() as (work, _):
             image_removal.forget_copy(work, volume_id)
     with run.writing() as (work, _):

@@ -85,7 +85,8 @@ def delete_disk(run: Run) -> None:
     for disk in guests.disks(run):
         if disk.found:
             continue
-        guests.storage(run, disk, found.host_id).delete(disk.key or disk.name, memo=run)
+        with guests.in_words(run, disk.storage_pool_id):
+            guests.storage(run, disk, found.host_id).delete(disk.key or disk.name, memo=run)
 
 
 def define_domain(run: Run) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ovcadmin.domain.states import Action, State
 from ovcadmin.drivers.hypervisor.base import PowerState
-from ovcadmin.drivers.storage.base import StorageDriver
+from ovcadmin.drivers.storage.base import Shares, StorageDriver, whole_blocks
 from ovcadmin.engine.run import Run
 from ovcadmin.engine.types import OperationType, Step
-from ovcadmin.errors import StorageFailed
+from ovcadmin.errors import StorageFailed, StorageInUse
 from ovcadmin.models import Machine, Snapshot, SnapshotPart, Volume
 from ovcadmin.operations import guests
 from ovcadmin.operations.machine_power import SETTLE_SECONDS, await_power
@@ -65,18 +65,40 @@ def remove(run: Run) -> None:
                 driver.delete_snapshot(_key(part), key)
 
 
+def delete(run: Run) -> None:
+    """Delete every part, or none while something lives on one of them."""
+    for part, driver in _parts(run):
+        if part.key:
+            guests.ensure_childless(run, driver, part.volume.storage_pool_id, part.key)
+    remove(run)
+
+
 def back(run: Run) -> None:
-    """Put each disk back; the snapshot stays, so this may run again."""
+    """Put each disk back, or none; the snapshot stays, so this may run again."""
+    for part, driver in _parts(run):
+        assert part.key is not None
+        if isinstance(driver, Shares):
+            with guests.in_words(run, part.volume.storage_pool_id):
+                if needing := driver.needed_after(_key(part), part.key):
+                    raise StorageInUse("", children=needing)
     for part, driver in _parts(run):
         assert part.key is not None
         with guests.in_words(run, part.volume.storage_pool_id):
             driver.rollback(_key(part), part.key)
+        real = driver.volume(_key(part))
+        left = [one.key for one in driver.snapshots(_key(part))]
         with run.writing() as (work, _):
             volume = work.db.get_one(Volume, part.volume_id)
             machine = work.db.get_one(Machine, run.machine_id)
-            machine.storage += part.size - volume.size
-            volume.size = part.size
+            # Some storage brings back the bytes and leaves a disk as large as it has grown.
+            grown = real is not None and real.size > whole_blocks(part.size)
+            size = volume.size if grown else part.size
+            machine.storage += size - volume.size
+            volume.size = size
+            gone = snapshots.remain(work, volume.id, left)
         run.log(f"Disk {part.volume.target} is as it was.")
+        if gone:
+            run.log(f"Its storage has removed what came later: {', '.join(gone)}.")
 
 
 def _parts(run: Run) -> list[tuple[SnapshotPart, StorageDriver]]:
@@ -128,7 +150,7 @@ TYPES = (
         text="Delete snapshot {name}",
         privilege=Privilege.CONTROL,
         action=Action.DELETE_SNAPSHOT,
-        steps=(Step(name="delete", text="Delete the copies", run=remove),),
+        steps=(Step(name="delete", text="Delete the copies", run=delete),),
         succeed=snapshots.deleted,
         fail=machine_states.failed,
     ),

@@ -6,9 +6,10 @@ from ovcadmin.domain.images import ImageKind
 from ovcadmin.drivers.storage.base import Enrolled, Reads, StorageDriver, whole_blocks
 from ovcadmin.engine.run import Run
 from ovcadmin.engine.types import OperationType, Step
-from ovcadmin.errors import StorageFailed
+from ovcadmin.errors import NameTaken, StorageFailed
 from ovcadmin.models import Host, Operation, StoragePool, Volume
 from ovcadmin.models.database import announce
+from ovcadmin.operations import guests
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import storage, storage_changes, volume_changes
 from ovcadmin.work import Work
@@ -60,9 +61,21 @@ def _store(run: Run) -> StorageDriver:
 
 # volumes
 
+BEGUN = "begun"
+"""Note of the step: what has the volume's name from now on is its own work."""
+
 
 def make(run: Run) -> None:
+    """Make it; its name is of somebody's choice, and what has that name already stays as it is."""
     driver, volume, hostname = _volume(run)
+    if not run.get(BEGUN):
+        if driver.volume(volume.name) is not None:
+            raise NameTaken(
+                f"There is a volume {volume.name} already that was not made here. Choose another "
+                "name; refresh the storage pool to see it.",
+                volume=volume.name,
+            )
+        run.set(BEGUN, "yes")
     made = driver.create(volume.name, whole_blocks(volume.size), host=hostname, memo=run)
     with run.writing() as (work, _):
         work.db.get_one(Volume, volume.id).key = made.key
@@ -70,6 +83,8 @@ def make(run: Run) -> None:
 
 
 def unmake(run: Run) -> None:
+    if not run.get(BEGUN):
+        return
     driver, volume, _ = _volume(run)
     driver.delete(volume.key or volume.name, memo=run)
     with run.writing() as (work, _):
@@ -88,7 +103,8 @@ def delete(run: Run) -> None:
         if session.get(Volume, run.params["volume_id"]) is None:
             return
     driver, volume, _ = _volume(run)
-    driver.delete(volume.key or volume.name)
+    with guests.in_words(run, volume.storage_pool_id):
+        driver.delete(volume.key or volume.name)
     with run.writing() as (work, _):
         volume_changes.gone(work, volume.id)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
 from ovcadmin.domain.resources import Resources
@@ -15,7 +17,10 @@ LONGEST_NAME = 100
 MOST = 200
 """Snapshots of one machine."""
 BY_DIFFERENCE = frozenset({"openvstorage"})
-"""Storage that keeps of a snapshot only what changes afterwards; elsewhere it is a whole copy."""
+"""Storage that keeps of a snapshot only what changes afterwards; elsewhere it is a whole copy.
+
+Going back to one removes those that came after it.
+"""
 TAKE, ROLL_BACK, DELETE = "snapshot.take", "snapshot.roll_back", "snapshot.delete"
 
 
@@ -99,6 +104,42 @@ def not_in(snapshot: Snapshot) -> list[Volume]:
     """Return the disks that the machine got since: rolling back leaves them as they are."""
     held = {part.volume_id for part in snapshot.parts}
     return [volume for volume in disks(snapshot.machine) if volume.id not in held]
+
+
+def removed_by(work: Work, snapshot: Snapshot) -> list[Snapshot]:
+    """Return the later snapshots that a rollback removes, the oldest first."""
+    if snapshot.taken_at is None:
+        return []
+    gone = {
+        part.volume_id
+        for part in snapshot.parts
+        if part.volume.storage_pool.driver in BY_DIFFERENCE
+    }
+    return [
+        row
+        for row in reversed(listing(work, snapshot.machine))
+        if row.taken_at is not None
+        and row.taken_at > snapshot.taken_at
+        and any(part.volume_id in gone for part in row.parts)
+    ]
+
+
+def remain(work: Work, volume_id: int, keys: Collection[str]) -> list[str]:
+    """Forget what the storage of a disk has no longer; return the names of snapshots that went.
+
+    One that holds other disks as well stays for these.
+    """
+    gone = []
+    statement = select(SnapshotPart).where(SnapshotPart.volume_id == volume_id)
+    for part in list(work.db.scalars(statement)):
+        if part.key is None or part.key in keys:
+            continue
+        snapshot = work.db.get_one(Snapshot, part.snapshot_id)
+        snapshot.parts.remove(part)
+        if not snapshot.parts:
+            gone.append(snapshot.name)
+            work.db.delete(snapshot)
+    return gone
 
 
 # --- the ends of the operations ------------------------------------------------------------------

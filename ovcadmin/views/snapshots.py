@@ -19,6 +19,7 @@ from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, count, text
 from ovcadmin.views.machines import MachinePage
 from ovcadmin.views.pages import Page, crumbs
+from ovcadmin.work import Work
 
 
 class NewSnapshot(colander.Schema):
@@ -108,7 +109,7 @@ def roll_back(context: Any, request: Any) -> dict[str, Any] | Response:
             button="Roll back",
             danger=True,
             hint="The machine must be off. The snapshot itself stays.",
-            lost=_lost_by_rolling_back(snapshot),
+            lost=_lost_by_rolling_back(request.work, snapshot),
             call=Call("POST", f"/snapshots/{snapshot.id}/roll-back", {},
                       shell("ovc snapshots rollback", snapshot.id)),
         )
@@ -255,11 +256,15 @@ def _lost_by_deleting(snapshot: Any) -> str:
     )
 
 
-def _lost_by_rolling_back(snapshot: Any) -> list[str]:
+def _lost_by_rolling_back(work: Work, snapshot: Any) -> list[str]:
     moment = _moment(snapshot)
     lost = [
         f"All that was written to disk {part.volume.target} since {moment}"
         for part in snapshot.parts
+    ]
+    lost += [
+        f"The snapshot {row.name} of {_moment(row)}: the storage keeps none that is later"
+        for row in snapshots.removed_by(work, snapshot)
     ]
     lost += [
         f"Nothing on disk {volume.target}: it came later and stays as it is"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from subprocess import CalledProcessError
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ from ovcadmin.drivers.hypervisor.xml import domain, read
 from ovcadmin.errors import HypervisorFailed, OperationCancelled
 from tests import rig
 from tests.contract.conftest import Console, Machines, until
-from tests.rig.base import spawn
+from tests.rig.base import spawn, wait_until
 
 MIB = 2**20
 
@@ -120,7 +121,7 @@ def test_a_running_guest_asks_the_server_of_its_new_host_for_its_disk(
     spec = machines.spec(bootable=True)
     file = spec.disks[0].source
     with served(libvirt_host, file, 10809), served(second_host, file, 10810):
-        definition = domain(spec)
+        definition = read(domain(spec))
         (source,) = definition.iterfind("devices/disk/source")
         source.getparent().set("type", "network")
         del source.attrib["file"]
@@ -150,11 +151,18 @@ def served(host, file, port):
     words = ["qemu-nbd", "--format=raw", "--persistent", "--shared=0", f"--port={port}", file]
     server = spawn(*host.within(*words), log=host.directory / f"log/nbd-{port}")
     try:
+        wait_until(lambda: answers(host, port), "the server")
         yield
     finally:
         for inside in psutil.Process(server.pid).children():
             inside.kill()
+        server.kill()
         server.wait(20)
+
+
+def answers(host, port):
+    with suppress(CalledProcessError):
+        return host.run("qemu-img", "info", f"nbd://127.0.0.1:{port}")
 
 
 def test_a_disk_is_copied_on_the_way(pair, libvirt_host, second_host, starter_image):

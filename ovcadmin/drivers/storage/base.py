@@ -237,6 +237,10 @@ class Shares(Protocol):
         """Return the names of what needs a volume or a snapshot: its clones, its templates."""
         ...
 
+    def needed_after(self, key: str, snapshot: str) -> list[str]:
+        """Return the names of what needs later snapshots, which a rollback to this one removes."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Content:

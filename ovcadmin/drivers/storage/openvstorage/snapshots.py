@@ -7,7 +7,7 @@ label finds a snapshot again whose answer was lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import uuid4
 
@@ -60,14 +60,23 @@ class Snapshots:
 
     def _needed_by(self, disk: Item, snapshot: str = "") -> list[str]:
         """Return the names of the clones of a vDisk or of its snapshot, and of its templates."""
+        if snapshot:
+            return self._cloned(disk, {snapshot})
+        return sorted(self._cloned(disk) + labels.templates(disk["snapshots"]))
+
+    def needed_after(self, key: str, snapshot: str) -> list[str]:
+        disk, wanted = self._own(key, snapshot)
+        later = disk["snapshots"][disk["snapshots"].index(wanted) + 1 :]
+        clones = self._cloned(disk, {item["guid"] for item in later})
+        return sorted(clones + labels.templates(later))
+
+    def _cloned(self, disk: Item, snapshots: Collection[str] | None = None) -> list[str]:
+        """Return the names of the clones of a vDisk, or of those of some of its snapshots."""
         children = [self._find(guid) or {"name": guid} for guid in disk["child_vdisks_guids"]]
         return sorted(
-            [
-                str(child["name"])
-                for child in children
-                if snapshot in ("", child.get("parentsnapshot"))
-            ]
-            + ([] if snapshot else labels.templates(disk["snapshots"]))
+            str(child["name"])
+            for child in children
+            if snapshots is None or child.get("parentsnapshot") in snapshots
         )
 
     def _snap(self, guid: str, body: Item, mark: str, memo: Memo) -> StorageFailed | None:
@@ -102,12 +111,11 @@ class Snapshots:
     def rollback(self, key: str, snapshot: str) -> None:
         """Later snapshots are gone afterwards; a volume that was grown since keeps its size."""
         disk, wanted = self._own(key, snapshot)
-        later = disk["snapshots"][disk["snapshots"].index(wanted) + 1 :]
-        if lost := labels.templates(later):
+        if needing := self.needed_after(key, snapshot):
             raise StorageInUse(
-                f"{disk['name']} cannot be rolled back so far: the template {', '.join(lost)} was "
-                "made of it since.",
-                children=lost,
+                f"{disk['name']} cannot be rolled back so far: made of what came after it "
+                f"{'is' if len(needing) == 1 else 'are'} {', '.join(needing)}.",
+                children=needing,
             )
         twins = [s for s in disk["snapshots"] if s["timestamp"] == wanted["timestamp"]]
         if twins[0]["guid"] != wanted["guid"]:
@@ -136,7 +144,7 @@ class Snapshots:
         self._do(f"vdisks/{disk['guid']}/remove_snapshot/", {"snapshot_id": guid})
 
     def _own(self, key: str, snapshot: str) -> tuple[Item, Item]:
-        disk = self._sure(key, "snapshots")
+        disk = self._sure(key, NEEDED_BY)
         labels.ensure_of(disk, snapshot)
         guid = snapshot.rpartition("@")[2]
         for item in disk["snapshots"]:
