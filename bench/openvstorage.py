@@ -61,7 +61,7 @@ def create_all(at: Cloud) -> float:
 
 def hundred_machines(host: rig.LibvirtHost, directory: Path, seconds: float) -> float:
     routers = {host.name: "127.0.0.1:0"}
-    slots = {"operation_slots": 200, "host_slots": 100, "log_level": "warning"}
+    slots = {"operation_slots": 200, "host_slots": 100}
     with (
         simulator(directory / "cluster", routers=routers, task_seconds=seconds) as running,
         cloud(

@@ -89,7 +89,8 @@ def _make(run: Run, volume_id: int) -> int | None:
         hostname = (host or session.get_one(Host, storage.way_to(volume.storage_pool).id)).hostname
     found = driver(run, volume_id)
     try:
-        if found.facts().available < size:
+        available = found.facts().available
+        if available is not None and available < size:
             return store_id
         made = found.create(name, whole_blocks(size), host=hostname, memo=run)
     except StorageFull:

@@ -107,12 +107,15 @@ def attach(work: Work, pool: Pool, host: Host, *, name: str, where: Target) -> S
 def observed(work: Work, storage_pool_id: int, facts: StoragePoolFacts) -> None:
     """Take in what the driver says of capacity and free space."""
     store = get(work, storage_pool_id)
+    available = facts.available
+    if available is None:  # what was told last counts on
+        available = store.available if store.observed_at else facts.capacity
     changed = (store.capacity, store.available, store.active) != (
         facts.capacity,
-        facts.available,
+        available,
         facts.active,
     )
-    store.capacity, store.available, store.active = facts.capacity, facts.available, facts.active
+    store.capacity, store.available, store.active = facts.capacity, available, facts.active
     store.observed_at = work.now()
     paths = [asdict(path) for path in facts.paths]
     changed = changed or bool(store.trouble) or store.paths != paths

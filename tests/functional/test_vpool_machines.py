@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ovcadmin.domain.states import Action
+from ovcadmin.drivers.storage.base import StoragePoolFacts
 from ovcadmin.models import Machine, Snapshot
-from ovcadmin.services import clones, drives, machines, quota_check, snapshots
+from ovcadmin.services import clones, drives, machines, quota_check, snapshots, storage
 from tests.functional.on_vpool import MIB, ROUTERS, Site
 from tests.functional.world import form
 from tests.rig.openvstorage import simulator
@@ -183,3 +186,55 @@ def test_a_volume_of_the_same_name_made_by_hand_is_neither_taken_nor_destroyed(s
     assert site.cluster.disk(theirs).size == MIB
     listed = api("GET", f"/storage-pools/{site.store_id}/volumes").json["items"]
     assert "data" not in [row["name"] for row in listed]
+
+
+def refreshed(site):
+    """The volumes of the storage pool as REST lists them after a refresh, by name."""
+    api = site.world.api(site.world.admin())
+    assert api("POST", f"/storage-pools/{site.store_id}/refresh").status_int == 202
+    assert [one.state for one in site.run()] == ["done"]
+    rows = api("GET", f"/storage-pools/{site.store_id}/volumes").json["items"]
+    return {row["name"]: row for row in rows}
+
+
+def test_what_happens_there_without_the_console_is_shown_or_left_alone(site):
+    machine_id = site.machine()
+    mount = site.cluster.path(site.disk(machine_id)).parent
+    (mount / "theirs.raw").write_bytes(bytes(MIB))
+    site.cluster.sync()
+    site.cluster.hourly()
+    api = site.world.api(site.world.admin())
+    assert api("GET", f"/machines/{machine_id}/snapshots").json["items"] == [], "not the hourly one"
+    theirs = refreshed(site)["theirs"]
+    assert (theirs["size"], theirs["offered"]) == (MIB, False)
+    path = f"/storage-pools/{site.store_id}/volumes/{theirs['id']}"
+    refused = api("DELETE", path)
+    assert (refused.status_int, "was there before the console" in str(refused.json)) == (409, True)
+    assert "theirs" in site.world.signed_in(site.world.admin()).get(f"/storage/{site.store_id}")
+    (mount / "theirs.raw").unlink()
+    site.cluster.sync()
+    assert "theirs" not in refreshed(site)
+    with site.world.work() as work:
+        machines.act(work, machines.get(work, machine_id), Action.DELETE)
+    assert [one.state for one in site.run()] == ["done"], "with its hourly snapshot"
+
+
+def test_a_disk_that_was_removed_by_hand_is_told_missing(site):
+    machine_id = site.machine()
+    site.cluster.path(site.disk(machine_id)).unlink()
+    site.cluster.sync()
+    refreshed(site)
+    page = site.world.signed_in(site.world.admin()).get(f"/storage/{site.store_id}")
+    assert "missing for" in page
+
+
+def test_room_that_the_storage_does_not_tell_stays_as_it_was_told(site):
+    with site.world.work() as work:
+        store = storage.get(work, site.store_id)
+        for available, told in ((GB, GB), (None, GB), (2 * GB, 2 * GB)):
+            facts = StoragePoolFacts(capacity=9 * GB, available=available, active=True)
+            storage.observed(work, site.store_id, facts)
+            assert store.available == told
+        store.observed_at = None
+        storage.observed(work, site.store_id, replace(facts, available=None))
+        assert store.available == 9 * GB, "it was never told"

@@ -33,7 +33,8 @@ class PathFacts:
 @dataclass(frozen=True, kw_only=True)
 class StoragePoolFacts:
     capacity: int
-    available: int
+    available: int | None
+    """None while the storage does not tell."""
     active: bool
     paths: tuple[PathFacts, ...] = ()
     """Of storage that is reached by more than one way."""
@@ -87,7 +88,7 @@ class VPoolFacts:
     configuration: dict[str, Any] = field(default_factory=dict)
     """Replication and sizes, as the cluster names them."""
     statistics: dict[str, int] = field(default_factory=dict)
-    """Counters since the volumes were started; `stored` is bytes."""
+    """Counters since the volumes were started; `stored` is bytes.  None while nobody tells them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,11 @@ class FakePool:
         """What is there is known."""
 
     def facts(self) -> StoragePoolFacts:
-        held = sum(volume.size for volume in self._volumes.values())
-        return StoragePoolFacts(
-            capacity=self.capacity, available=max(self.capacity - held, 0), active=True
-        )
+        return StoragePoolFacts(capacity=self.capacity, available=self._free, active=True)
+
+    @property
+    def _free(self) -> int:
+        return max(self.capacity - sum(volume.size for volume in self._volumes.values()), 0)
 
     def volumes(self) -> list[VolumeFacts]:
         return list(self._volumes.values())
@@ -140,7 +141,7 @@ class FakePool:
 
     def _make(self, name: str, size: int) -> VolumeFacts:
         size = whole_sectors(size)
-        if size > self.facts().available:
+        if size > self._free:
             raise StorageFull(f"No space left for {name}: {size} bytes wanted.")
         self._volumes[name] = VolumeFacts(key=name, name=name, size=size)
         return self._volumes[name]

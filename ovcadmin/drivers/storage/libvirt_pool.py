@@ -283,7 +283,7 @@ class LibvirtPool(LibvirtTakes):
         return True
 
     def _ensure_room(self, name: str, content: int) -> None:
-        available = self.facts().available
+        available = self._call(volumes.room)[2]
         if content > available:
             raise StorageFull(
                 f"Storage pool {self._name} has no room for {name}: {content} bytes are needed, "

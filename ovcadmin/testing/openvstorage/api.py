@@ -113,6 +113,7 @@ class Api:
             Route("GET", re.compile(r"/api/storagedrivers/"), READ, self._list_drivers),
             Route("GET", re.compile(r"/api/vpools/([^/]+)/devicename_exists/"), READ, self._exists),
             Route("GET", re.compile(r"/api/alba/backends/([^/]+)/"), READ, self._backend),
+            Route("POST", re.compile(r"/api/vpools/([^/]+)/sync_with_reality/"), RULE, self._sync),
         ]
         kinds: tuple[tuple[str, tuple[str, ...], Kind, dict[str, Any]], ...] = (
             ("vpools", SEE, views.vpools, cluster.vpools),
@@ -148,6 +149,10 @@ class Api:
     def _exists(self, call: Call, guid: str) -> bool:
         pool = _known(self._cluster.vpools, guid)
         return self._cluster.name_taken(pool.guid, str(call.need("name")))
+
+    def _sync(self, _call: Call, guid: str) -> str:
+        _known(self._cluster.vpools, guid)
+        return self._begin(self._cluster.sync)
 
     def _backend(self, _call: Call, guid: str) -> dict[str, Any]:
         known = {pool.backend_guid: pool for pool in self._cluster.vpools.values()}
@@ -259,11 +264,11 @@ class Api:
             size = int(call.need("new_size"))
         except ValueError as error:
             raise Fault(500, "internal_server", str(error)) from error
-        return self._begin(lambda: self._cluster.extend(disk, size), disk)
+        return self._begin(lambda: self._cluster.extend(disk, size))
 
     def _move(self, call: Call, disk: Disk) -> str:
         router = str(call.need("target_storagerouter_guid"))
-        return self._begin(lambda: self._cluster.move(disk, router), disk)
+        return self._begin(lambda: self._cluster.move(disk, router))
 
     def _synced(self, call: Call, disk: Disk) -> str:
         guid = str(call.need("snapshot_id"))

@@ -151,6 +151,8 @@ class Cluster:
             raise Refused(f"StorageRouter with guid '{router_guid}' could not be found")
         if self.driver_of(disk.vpool_guid, router_guid) is None:
             raise Refused(f"Failed to find the matching StorageDriver for vdisk {disk.name}")
+        if disk.guid in self.faults.halted:
+            raise Refused(f"Failed to move vDisk {disk.name}")
         with self.lock:
             disk.router_guid = router_guid
             self._save()
@@ -226,7 +228,28 @@ class Cluster:
                     if not snapshot.is_sticky and not self.children(disk.guid, snapshot.guid):
                         self._drop_snapshot(disk, snapshot)
 
+    def sync(self) -> None:
+        """Take in the volumes that somebody made or removed by hand on the mount points."""
+        with self.lock:
+            for vpool in self.vpools.values():
+                mount = self.plan.mountpoint(vpool.name)
+                known = {self.path(disk) for disk in self.disks.values()}
+                for path in sorted(mount.rglob(f"*{rules.SUFFIX}")):
+                    device = f"/{path.relative_to(mount)}"
+                    if path not in known and (vpool.guid, device) not in self._making:
+                        self._adopt(vpool, path, device)
+            for disk in [disk for disk in self.disks.values() if not self.path(disk).exists()]:
+                del self.disks[disk.guid]
+            self._save()
+
     # how
+
+    def _adopt(self, vpool: VPool, path: Path, device: str) -> None:
+        disk = Disk(
+            name=path.name.removesuffix(rules.SUFFIX), size=path.stat().st_size,
+            devicename=device, vpool_guid=vpool.guid, router_guid=next(iter(self.routers)),
+        )  # fmt: skip
+        self.disks[disk.guid] = disk
 
     def _child(self, parent: Disk, router_guid: str, name: str) -> Disk:
         if self.driver_of(parent.vpool_guid, router_guid) is None:

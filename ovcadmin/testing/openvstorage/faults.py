@@ -12,11 +12,13 @@ from ovcadmin.testing.openvstorage.answers import Fault
 class Faults:
     """Numbers say how often; each time takes one away.
 
-    Over HTTP: `GET` and `PUT /simulator/faults/` with these names as JSON.
+    Over HTTP: `GET` and `PUT /simulator/faults/` with these names as JSON, by a storage router
+    that answers.  What the cluster does by itself is begun by `POST /simulator/jobs/` and `hourly`
+    (a snapshot of every volume), `retention` or `sync` (volumes made or removed by hand).
     """
 
     refuse: list[str] = field(default_factory=list)
-    """Storage routers (names) that cut every connection."""
+    """Storage routers (names) that refuse every connection, and cut those there are."""
     hang: list[str] = field(default_factory=list)
     """Storage routers that take a request and never answer."""
     errors: dict[str, int] = field(default_factory=dict)

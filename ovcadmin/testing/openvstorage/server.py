@@ -22,6 +22,8 @@ from ovcadmin.testing.openvstorage.tasks import Tasks
 from ovcadmin.testing.openvstorage.tokens import Tokens
 
 FAULTS = "/simulator/faults/"
+JOBS = "/simulator/jobs/"
+"""With the name of a job that the cluster runs by itself: `hourly`, `retention`, `sync`."""
 LOOK_SECONDS = 0.1
 
 
@@ -82,14 +84,31 @@ class Listener(ThreadingHTTPServer):
         self, simulator: Simulator, router: str, address: str, context: ssl.SSLContext
     ) -> None:
         host, _, port = address.rpartition(":")
-        super().__init__((host, int(port)), Handler)
+        # A port of its own, said by number: it stays this one's while nobody listens on it.
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, int(port)))
+            super().__init__(probe.getsockname(), Handler)
         self.simulator = simulator
         self.router = router
         self.place = f"{host}:{self.server_address[1]}"
         self._context = context
+        self._listens = True
+
+    def service_actions(self) -> None:
+        """Refuse connections as a machine does on which nothing listens, while that is wanted."""
+        wanted = self.router not in self.simulator.faults.refuse
+        if wanted and not self._listens:
+            self.socket.listen(self.request_queue_size)
+        elif self._listens and not wanted:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._listens = wanted
 
     def get_request(self) -> tuple[Any, Any]:
         """Take a connection; the handshake comes in its own thread."""
+        if not self._listens:
+            time.sleep(LOOK_SECONDS)
+            raise OSError("refused")
         connection, address = super().get_request()
         if self.router in self.simulator.faults.refuse:
             connection.close()
@@ -115,6 +134,8 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path == FAULTS:
             self._faults(raw)
+        elif parts.path.startswith(JOBS):
+            self._job(parts.path.removeprefix(JOBS).strip("/"))
         elif parts.path.endswith("/"):
             self._answer(self._call(parts.path, parts.query, raw))
         else:
@@ -185,6 +206,15 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(400, json.dumps({"error": str(error)}).encode())
                 return
         self._send(200, json.dumps(faults.plain()).encode())
+
+    def _job(self, name: str) -> None:
+        cluster = self.server.simulator.cluster
+        jobs = {"hourly": cluster.hourly, "retention": cluster.retention, "sync": cluster.sync}
+        if self.command != "POST" or name not in jobs:
+            self._send(404, json.dumps({"error": f"POST one of {', '.join(jobs)}"}).encode())
+            return
+        jobs[name]()
+        self._send(200, b"{}")
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

@@ -55,8 +55,11 @@ class Views:
         )
 
     def changed(self, disk: Disk) -> None:
-        """Forget what tasks invalidate; everything else stays as old as it is."""
-        for name in ("snapshots", "snapshot_ids", "is_vtemplate", "storagerouter_guid", "info"):
+        """Forget what tasks on snapshots and templates invalidate; the rest stays as old as it is.
+
+        So where a volume is served reads as before for a while after it was moved.
+        """
+        for name in ("snapshots", "snapshot_ids", "is_vtemplate"):
             self._cached.pop((disk.guid, name), None)
 
     def _vdisks(self) -> Kind:

@@ -136,11 +136,18 @@ class VPool(BaseImages, Snapshots):
                 raise
 
     def move(self, key: str, host: str) -> None:
-        """Have the volume served by the storage router of `host`; safe to ask for again."""
-        disk = self._sure(key, "storagerouter_guid")
+        """Have the volume served by the storage router of `host`; safe to ask for again.
+
+        Where it is served now is told up to a quarter of a minute late, so it is asked for in any
+        case; that word only counts when the cluster refuses.
+        """
         wanted = self._router(host)
-        if disk["storagerouter_guid"] != wanted:
+        disk = self._sure(key, "storagerouter_guid")
+        try:
             self._do(f"vdisks/{disk['guid']}/move/", {"target_storagerouter_guid": wanted})
+        except StorageFailed:
+            if disk["storagerouter_guid"] != wanted:
+                raise
 
     def disk(self, key: str, *, target: str, boot_order: int | None) -> DiskSpec:
         if not self._edge:

@@ -18,6 +18,7 @@ from ovcadmin.drivers.storage.openvstorage.client import Client, Item
 from ovcadmin.errors import StorageFailed, StorageInUse, StorageUnreachable
 
 NEEDED_BY = "child_vdisks,snapshots"
+TOO_SOON = "did not make it to the backend yet"
 
 
 class Snapshots:
@@ -34,14 +35,16 @@ class Snapshots:
         mark = memo.get("snapshot") or uuid4().hex[:12]
         memo.set("snapshot", mark)
         disk = self._sure(key, "snapshots")
-        made = labels.marked(disk, mark)
-        if made is None:
+        end = time.monotonic() + self._client.patience.sync
+        while (made := labels.marked(disk, mark)) is None:
             self._await_backend(disk)
             error = self._snap(disk["guid"], {"name": labels.label(name, mark)}, mark, memo)
-            made = labels.marked(self._sure(key, "snapshots"), mark)
-            if made is None:
+            disk = self._sure(key, "snapshots")
+            if labels.marked(disk, mark) is None:
                 memo.set(f"task {mark}", "")
-                raise error or StorageFailed(f"The snapshot {name} was made, but is not there.")
+                if not _too_soon(error) or time.monotonic() > end:
+                    raise error or StorageFailed(f"The snapshot {name} was made, but is not there.")
+                green.sleep(self._client.patience.last_look)
         return labels.snapshot(disk["guid"], made)
 
     def template(self, key: str, name: str, *, memo: Memo) -> VolumeFacts:
@@ -171,6 +174,11 @@ class Snapshots:
             green.sleep(self._client.patience.last_look)
         if abs(time.time() - float(last["timestamp"])) < 1:
             green.sleep(1)
+
+
+def _too_soon(error: StorageFailed | None) -> bool:
+    """Whether a snapshot came too soon after one that the cluster made by itself meanwhile."""
+    return error is not None and TOO_SOON in str(error.context.get("original"))
 
 
 def in_use(disk: Item, children: list[str], what: str = "") -> StorageInUse:

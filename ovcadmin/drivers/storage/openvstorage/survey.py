@@ -21,7 +21,10 @@ def look(client: Client) -> ClusterFacts:
     root = client.root()
     routers = client.every("storagerouters/", contents="status")
     mounts = client.every("storagedrivers/", contents="status,vpool,storagerouter")
-    vpools = client.every("vpools/", contents="configuration,statistics")
+    vpools = [
+        {**pool, "statistics": _counters(client, pool)}
+        for pool in client.every("vpools/", contents="configuration,statistics")
+    ]
     return ClusterFacts(
         release=str((root.get("release") or {}).get("name", "")),
         roles=tuple(root.get("roles", ())),
@@ -43,8 +46,8 @@ def pool_facts(client: Client, guid: str, capacity: int) -> StoragePoolFacts:
     active = pool["status"] == RUNNING and any(d.get("status") == RUNNING for d in drivers)
     usages = _usages(client, pool)
     if usages is None:
-        stored = int(pool["statistics"].get("stored", 0))
-        available = max(capacity - stored, 0)
+        told = _counters(client, pool)
+        available = max(capacity - int(told.get("stored", 0)), 0) if told else None
         return StoragePoolFacts(capacity=capacity, available=available, active=active)
     return StoragePoolFacts(
         capacity=int(usages["size"]), available=int(usages["free"]), active=active
@@ -83,6 +86,18 @@ def any_router(client: Client, vpool: str) -> str:
     raise StorageFailed(f"No storage router of {client.name} serves the vPool now.")
 
 
+def _counters(client: Client, pool: Item) -> Item:
+    """Return the counters of a vPool; none when its volume driver does not answer.
+
+    They are all zero then, without an error: nothing is stored, though there are volumes.
+    """
+    told: Item = pool.get("statistics") or {}
+    if told.get("stored"):
+        return told
+    one = client.get("vdisks/", vpoolguid=pool["guid"], page="1", page_size="10")
+    return {} if one["_paging"]["total_items"] else told
+
+
 def _usages(client: Client, pool: Item) -> Item | None:
     """Ask the plugin that knows the backend; it may be absent, or speak of nothing."""
     backend = (pool.get("metadata") or {}).get("backend") or {}
@@ -115,5 +130,5 @@ def _vpool(item: Item, drivers: list[Item]) -> VPoolFacts:
             if driver["vpool_guid"] == item["guid"]
         ),
         configuration=item.get("configuration") or {},
-        statistics={name: int(statistics.get(name, 0)) for name in SHOWN_COUNTERS},
+        statistics={name: int(statistics.get(name, 0)) for name in SHOWN_COUNTERS if statistics},
     )
