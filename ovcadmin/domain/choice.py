@@ -62,8 +62,8 @@ def _nearly_best(fitting: list[Candidate], most_free: int, weights: Weights) -> 
     busy, trend = weights.load, weights.trend
     scores = [
         share * (found.memory - found.memory_committed)
-        - busy * (0.0 if found.load < 0.0 else min(found.load, 1.0))
-        - trend * (0.0 if (coming := found.load + found.trend) < 0.0 else min(coming, 1.0))
+        - busy * (load if 0.0 <= (load := found.load) <= 1.0 else float(load > 1.0))
+        - trend * (coming if 0.0 <= (coming := load + found.trend) <= 1.0 else float(coming > 1.0))
         for found in fitting
     ]
     least = max(scores) - ROUNDING

@@ -34,7 +34,7 @@ class Rule(StrEnum):
     TOGETHER = "together"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A host with a storage pool on it.  Memory in KiB, storage in bytes."""
 
@@ -71,7 +71,7 @@ class Candidate:
     """Machines elsewhere that the wanted one must be together with."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
     """What is to be placed; `storage` is 0 when the volume is already there."""
 
