@@ -63,6 +63,8 @@ PAGES = (
     ("pool_fragment", f"/pools/{ID}/{PART}", contexts.pool),
     ("pool_edit", f"/pools/{ID}/edit", contexts.pool),
     ("pool_quota", f"/pools/{ID}/quota", contexts.pool_from_above),
+    ("pool_rates", f"/pools/{ID}/rates", contexts.pool),
+    ("pool_rates_set", f"/pools/{ID}/rates/set", contexts.pool_from_above),
     ("pool_forecast", f"/pools/{ID}/forecast", contexts.pool),
     ("pool_lend", f"/pools/{ID}/lend", contexts.pool),
     ("loan_return", f"/loans/{ID}/return", quota_contexts.loan),

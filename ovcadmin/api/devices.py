@@ -6,15 +6,17 @@ from typing import Any
 
 from ovcadmin.api.endpoint import endpoint, query
 from ovcadmin.api.machines import accepted
+from ovcadmin.api.pool_rates import given
 from ovcadmin.api.shapes import reference
 from ovcadmin.domain.devices import cdrom_targets
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import devices, drives
+from ovcadmin.services import devices, drives, rates
 
 
 @endpoint("machine_devices", "GET", permission=Privilege.VIEW)
-def show(context: Any, _request: Any) -> dict[str, Any]:
+def show(context: Any, request: Any) -> dict[str, Any]:
     machine = context.machine
+    shared = rates.of_machine(request.work, machine)
     media = {medium.target: medium.image for medium in machine.media}
     return {
         "vcpus": machine.vcpus,
@@ -32,6 +34,8 @@ def show(context: Any, _request: Any) -> dict[str, Any]:
             {"name": mark.name, "now": mark.now, "coming": mark.coming}
             for mark in devices.pending(machine)
         ],
+        "shared": [given(one) for one in shared.given.values()] if shared else [],
+        "trouble": shared.trouble if shared else "",
     }
 
 

@@ -28,6 +28,7 @@ EXTENSIONS = {
     "person-limits": "What single persons may take in a pool.",
     "quota-preview": "What other limits of a pool would take away.",
     "rate": "A token that asks too fast is answered 429 with Retry-After.",
+    "rates": "What the running machines of a pool share of CPU, drives and network.",
     "realms": "Company directories are described, tested, synchronised and deleted.",
     "roles": "Roles are made, changed and deleted.",
     "sort-by-name": "Lists that are held whole take `sort`.",

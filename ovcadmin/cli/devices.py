@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ovcadmin.cli import bulk, text
+from ovcadmin.cli import bulk, rates, text
 from ovcadmin.cli.command import Noun, Ovc, agreed, yes_option
 from ovcadmin.cli.failures import usage
 from ovcadmin.cli.names import find, id_of, option, reference
@@ -83,6 +83,14 @@ def _rows(found: dict[str, Any]) -> list[dict[str, str | None]]:
                 "limit": _rates(one["receive_limit"], one["send_limit"], "B/s sent"),
             }
             for one in found["cards"]
+        ],
+        *[
+            {
+                "device": given["rate"],
+                "what": f"its part of what {rates.limited_by(given)} limits",
+                "limit": rates.show(given["rate"], given["amount"]),
+            }
+            for given in found["shared"]
         ],
         *[
             {"device": one["drive"], "what": (one["image"] or {"name": "empty"})["name"],

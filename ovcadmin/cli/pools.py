@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from ovcadmin.cli import arrangements, bulk, leases, lowerings, moves, placement, requests, text
+from ovcadmin.cli import (
+    arrangements,
+    bulk,
+    leases,
+    lowerings,
+    moves,
+    placement,
+    rates,
+    requests,
+    text,
+)
 from ovcadmin.cli.command import Noun, Ovc, agreed, most_option, noun, yes_option
 from ovcadmin.cli.failures import usage
 from ovcadmin.cli.names import id_of, option, reference, references
@@ -110,6 +120,7 @@ def delete(ovc: Ovc, *, names: tuple[str, ...], yes: bool) -> None:
 
 moves.add_to_pools(pools, COLUMNS)
 arrangements.add_to_pools(pools)
+rates.add_to_pools(pools)
 leases.add_to_pools(pools)
 placement.add_to_pools(pools)
 requests.add_forecast(pools)

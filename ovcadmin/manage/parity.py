@@ -42,6 +42,8 @@ SAME: dict[str, tuple[str, ...]] = {
     "pool": ("getPool", "getQuota", "listLoans"),
     "pool_edit": ("editPool",),
     "pool_quota": ("getQuota", "setQuota", "previewQuota"),
+    "pool_rates": ("getRates",),
+    "pool_rates_set": ("getRates", "setRates"),
     "pool_forecast": ("getForecast",),
     "pool_move": ("movePool",),
     "pool_state": ("changePoolState",),

@@ -36,6 +36,7 @@ from ovcadmin.models.people import Group, Membership, Realm, User
 from ovcadmin.models.pools import PENDING, Lineage, Pool, PoolUse, Quota, Reservation
 from ovcadmin.models.profiles import LeaseDefault, Profile
 from ovcadmin.models.quotas import Loan, PersonQuota, QuotaRequest
+from ovcadmin.models.rates import MachineRates, PoolRates
 from ovcadmin.models.recordings import ConsolePolicy, Recording, RecordingPart
 from ovcadmin.models.records import (
     Audit,
@@ -96,6 +97,7 @@ __all__ = [
     "LogicalGroup",
     "Machine",
     "MachineEvent",
+    "MachineRates",
     "Measurement",
     "Medium",
     "Membership",
@@ -107,6 +109,7 @@ __all__ = [
     "OperationStep",
     "PersonQuota",
     "Pool",
+    "PoolRates",
     "PoolUse",
     "Process",
     "Profile",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ from ovcadmin.engine.run import Run
 from ovcadmin.errors import HostUnresponsive, HypervisorFailed, StorageInUse
 from ovcadmin.models import Host, Image, Machine, Nic, Volume
 from ovcadmin.operations import seeds
-from ovcadmin.services import volumes
+from ovcadmin.services import rate_parts, volumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,8 @@ def disks(run: Run) -> list[Disk]:
     """Return the drives of the machine in the order of their names."""
     with run.database.reading() as session:
         machine = session.get_one(Machine, run.machine_id)
-        return [_disk(volume) for volume in machine.volumes]
+        due = rate_parts.due_of(session, machine.id)
+        return [_disk(volume, due) for volume in machine.volumes]
 
 
 def storage(run: Run, disk: Disk, host_id: int) -> StorageDriver:
@@ -162,6 +163,7 @@ def spec(run: Run, found: Place, *, without: str = "") -> MachineSpec:
     sources = media(run, found)
     with run.database.reading() as session:
         machine = session.get_one(Machine, run.machine_id)
+        due = rate_parts.due_of(session, machine.id)
         drives = devices.cdrom_targets(machine.os_type)
         made = MachineSpec(
             uuid=machine.uuid,
@@ -171,10 +173,10 @@ def spec(run: Run, found: Place, *, without: str = "") -> MachineSpec:
             memory=machine.memory,
             virt_type=found.virt_type,
             disks=tuple(attached),
-            nics=tuple(nic_spec(nic) for nic in machine.nics if nic.mac != without),
+            nics=tuple(nic_spec(nic, due) for nic in machine.nics if nic.mac != without),
             cdroms=tuple(CdromSpec(target=one, source=sources.get(one)) for one in drives),
             os_type=machine.os_type,
-            cpu_limit=machine.cpu_limit,
+            cpu_limit=rate_parts.lower(machine.cpu_limit, due.get(rate_parts.CPU)),
             kept=machine.definition,
         )
         made = _bootable(made, devices.boot_order(machine.boot))
@@ -190,12 +192,14 @@ def attachment(run: Run, disk: Disk, host_id: int) -> DiskSpec:
     return replace(bare, bytes_limit=disk.bytes_limit, iops_limit=disk.iops_limit)
 
 
-def nic_spec(nic: Nic) -> NicSpec:
+def nic_spec(nic: Nic, due: Mapping[str, Any]) -> NicSpec:
+    """Describe a card, with its own limits or what is `due` to it of shared ones."""
+    receive, send = rate_parts.pair(due, nic.mac, nic.receive_limit, nic.send_limit)
     return NicSpec(
         mac=nic.mac,
         network=nic.network,
-        receive_limit=nic.receive_limit,
-        send_limit=nic.send_limit,
+        receive_limit=receive,
+        send_limit=send,
         address=nic.address,
     )
 
@@ -258,7 +262,8 @@ def hostname(run: Run, found: Place) -> str:
         return session.get_one(Host, found.host_id).hostname
 
 
-def _disk(volume: Volume) -> Disk:
+def _disk(volume: Volume, due: Mapping[str, Any]) -> Disk:
+    byte_rate, iops = rate_parts.pair(due, volume.target, volume.bytes_limit, volume.iops_limit)
     return Disk(
         volume_id=volume.id,
         storage_pool_id=volume.storage_pool_id,
@@ -268,6 +273,6 @@ def _disk(volume: Volume) -> Disk:
         target=volume.target,
         found=volume.found,
         swap=volume.swap,
-        bytes_limit=volume.bytes_limit,
-        iops_limit=volume.iops_limit,
+        bytes_limit=byte_rate,
+        iops_limit=iops,
     )

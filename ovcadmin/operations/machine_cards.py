@@ -10,7 +10,7 @@ from ovcadmin.models import Machine, Nic, Operation
 from ovcadmin.operations import guests
 from ovcadmin.operations.machine_devices import define_back
 from ovcadmin.operations.machine_plugging import Kind
-from ovcadmin.services import devices, drives, machine_states
+from ovcadmin.services import devices, drives, machine_states, rate_parts
 from ovcadmin.work import Work
 
 
@@ -41,7 +41,7 @@ def _device(run: Run) -> NicSpec:
         machine = session.get_one(Machine, run.machine_id)
         for nic in machine.nics:
             if nic.mac == run.params["mac"]:
-                return guests.nic_spec(nic)
+                return guests.nic_spec(nic, rate_parts.due_of(session, machine.id))
     raise HypervisorFailed(f"The machine has no card {run.params['mac']} any more.")
 
 

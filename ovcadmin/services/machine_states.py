@@ -20,6 +20,7 @@ from ovcadmin.engine import types
 from ovcadmin.models import (
     Machine,
     MachineEvent,
+    MachineRates,
     Operation,
     Reservation,
     Snapshot,
@@ -281,6 +282,7 @@ def _archive(work: Work, machine: Machine) -> None:
     """The machine is gone; its row stays for reports, its name and place are free."""
     machine.deleted_at = work.now()
     machine.snapshot_storage = 0
+    work.db.execute(delete(MachineRates).where(MachineRates.machine_id == machine.id))
     work.db.execute(delete(SnapshotSchedule).where(SnapshotSchedule.machine_id == machine.id))
     for snapshot in work.db.scalars(select(Snapshot).where(Snapshot.machine_id == machine.id)):
         work.db.delete(snapshot)

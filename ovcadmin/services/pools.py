@@ -34,6 +34,7 @@ from ovcadmin.models import (
     Note,
     PersonQuota,
     Pool,
+    PoolRates,
     PoolUse,
     Quota,
     QuotaRequest,
@@ -265,6 +266,7 @@ def delete(work: Work, pool: Pool) -> None:
 def _forget(work: Work, pool: Pool) -> None:
     for model, column in (
         (PoolUse, PoolUse.pool_id),
+        (PoolRates, PoolRates.pool_id),
         (ConsolePolicy, ConsolePolicy.pool_id),
         (PersonQuota, PersonQuota.pool_id),
         (QuotaRequest, QuotaRequest.pool_id),

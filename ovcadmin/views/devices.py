@@ -11,9 +11,11 @@ from pyramid.view import view_config
 
 from ovcadmin.domain.amounts import show_storage
 from ovcadmin.domain.devices import BOOT, OS_TYPES, cdrom_targets
+from ovcadmin.domain.rates import LABELS
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import devices
+from ovcadmin.services import devices, rates
 from ovcadmin.services.devices import Pending
+from ovcadmin.services.rates import Sharer
 from ovcadmin.views.machines import MachinePage
 
 
@@ -26,16 +28,21 @@ class Shown:
     """Each drive with the ISO image in it, or None."""
     boot: str
     os_type: str
+    shared: Sharer | None
+    """What it gets of limits that it shares with others."""
 
     @classmethod
-    def of(cls, machine: Any) -> Shown:
+    def of(cls, machine: Any, shared: Sharer | None) -> Shown:
         media = {medium.target: medium.image for medium in machine.media}
         return cls(
             pending=devices.pending(machine),
             cdroms=[(target, media.get(target)) for target in cdrom_targets(machine.os_type)],
             boot=", then ".join(BOOT[word] for word in machine.boot.split(",")),
             os_type=OS_TYPES[machine.os_type],
+            shared=shared,
         )
+
+    labels = LABELS
 
     @staticmethod
     def drive_limit(volume: Any) -> str:
@@ -65,7 +72,10 @@ class Shown:
 )
 def show(context: Any, request: Any) -> dict[str, Any]:
     page = MachinePage.of(context, request, "devices")
-    return {"page": page, "shown": Shown.of(context.machine)}
+    return {
+        "page": page,
+        "shown": Shown.of(context.machine, rates.of_machine(request.work, context.machine)),
+    }
 
 
 @view_config(route_name="machine_complete", request_method="POST", permission=Privilege.CONTROL)

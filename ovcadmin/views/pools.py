@@ -20,6 +20,7 @@ from ovcadmin.views.filters import Box
 from ovcadmin.views.machine_tables import MachineTable
 from ovcadmin.views.machines import no_machines
 from ovcadmin.views.pages import Empty, Page, crumbs
+from ovcadmin.views.pool_rates import RateLine, rate_lines
 from ovcadmin.views.tables import Pager, address, pager, whole_number
 
 PAGE = 50
@@ -149,6 +150,8 @@ class PoolPage(Page):
     """Retired sub-pools that are not shown."""
     retired_path: str
     machines: int
+    rates: Sequence[RateLine]
+    """Limits that its running machines share."""
     table: MachineTable
     rights: Rights
     empty: Empty
@@ -196,6 +199,7 @@ class PoolPage(Page):
             retired=retired,
             retired_path=address(request, path, retired="yes"),
             machines=sum(count for _, count, _ in table.states),
+            rates=rate_lines(work, pool),
             table=table,
             rights=rights,
             empty=no_machines(request, table, may_create=rights.create, pool_id=pool.id),
@@ -255,6 +259,13 @@ def tree(request: Any) -> dict[str, Any]:
     request_method="GET",
     match_param="part=quota",
     renderer="pools/quota_panel.pt",
+    permission=Privilege.VIEW,
+)
+@view_config(
+    route_name="pool_fragment",
+    request_method="GET",
+    match_param="part=rates",
+    renderer="pools/rates_panel.pt",
     permission=Privilege.VIEW,
 )
 @view_config(

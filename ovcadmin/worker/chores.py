@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import gevent
 import structlog
 
 from ovcadmin.config import Settings
-from ovcadmin.models.database import Database
+from ovcadmin.models.database import Database, latest_change
 from ovcadmin.services import (
     audit_seals,
     bins,
@@ -19,6 +20,7 @@ from ovcadmin.services import (
     chores,
     loans,
     measurements,
+    rate_parts,
     recordings,
     snapshot_schedules,
     uploads,
@@ -31,6 +33,26 @@ from ovcadmin.worker.realms import Realms
 logger = structlog.get_logger(__name__)
 
 
+LOOK_ANYWAY_SECONDS = 20.0
+BATCH = 200
+"""Machines in one transaction: others are to have their turn."""
+
+
+@dataclass
+class Turns:
+    """Whether anything changed since a chore was done the last time in this process."""
+
+    seen: int = -1
+    at: float = float("-inf")
+
+    def due(self, change: int) -> bool:
+        # Numbers of the feed may come late by a long transaction: now and then all is looked at.
+        return change != self.seen or time.monotonic() - self.at > LOOK_ANYWAY_SECONDS
+
+    def done(self, change: int) -> None:
+        self.seen, self.at = change, time.monotonic()
+
+
 @dataclass(frozen=True)
 class Chores:
     """What a chore works with, and which of them are under way in this process."""
@@ -39,6 +61,7 @@ class Chores:
     settings: Settings
     realms: Realms
     clusters: Clusters
+    rates: Turns = field(default_factory=Turns)
     _busy: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -136,6 +159,19 @@ def _forget_recordings(chores: Chores) -> None:
             recordings.expire(work, found)
 
 
+def _share_rates(chores: Chores) -> None:
+    """Divide limits among what runs; nothing to do while nothing has changed since."""
+    with chores.work() as work:
+        change = latest_change(work.db)
+        if not chores.rates.due(change):
+            return
+        news = rate_parts.outdated(work)
+    for start in range(0, len(news), BATCH):
+        with chores.work(write=True) as work:
+            rate_parts.write(work, news[start : start + BATCH])
+    chores.rates.done(change)
+
+
 CHORES: tuple[Chore, ...] = (
     Chore(
         name="loan.settle", every=timedelta(minutes=1), task=_one_by_one(loans.due, loans.settle)
@@ -160,6 +196,7 @@ CHORES: tuple[Chore, ...] = (
         every=timedelta(seconds=20),
         task=_one_by_one(snapshot_schedules.superfluous, snapshot_schedules.forget),
     ),
+    Chore(name="pool.rates", every=timedelta(seconds=1), task=_share_rates),
     Chore(name="measurement.roll", every=timedelta(minutes=1), task=_roll_measurements),
     Chore(name="recording.forget", every=timedelta(minutes=1), task=_forget_recordings),
     Chore(name="audit.seal", every=timedelta(seconds=2), task=_seal_audit),

@@ -183,6 +183,10 @@ class Links:
         if row.state != "new":
             link.settle(up=row.answers, reason=row.state_reason)
 
+    def duties(self) -> list[Duty]:
+        """Return the watch over each host that this worker watches."""
+        return [link.duty for link in self._links.values() if link.duty is not None]
+
     def hypervisor(self, host_id: int) -> LibvirtHypervisor:
         link = self._link(host_id)
         link.ensure_up(self._settings.host_deadline_seconds)

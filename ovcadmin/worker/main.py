@@ -33,6 +33,7 @@ from ovcadmin.worker.enrol import Enrolment
 from ovcadmin.worker.gauge import Gauge
 from ovcadmin.worker.links import Duty, Links
 from ovcadmin.worker.monitor import Monitor
+from ovcadmin.worker.rates import Teller
 from ovcadmin.worker.realms import Realms
 from ovcadmin.worker.runner import MakeRun, Runner
 from ovcadmin.worker.stores import StoreWatch
@@ -85,6 +86,7 @@ class Worker:
         outside = Ways(hosts=self._links, realms=realms, web=WebDownloads(settings.image_sources))
         self._runner = Runner(self._database, settings, outside, name, make_run=make_run)
         self._chores = Chores(self._database, settings, realms, self._links.clusters)
+        self._teller = Teller(self._database, settings, self._links)
         self._ear = self._listening(settings)
 
     def _listening(self, settings: Settings) -> Ear | None:
@@ -109,6 +111,7 @@ class Worker:
         self._crew.every(lease / 3, "renew", self._runner.renew)
         self._crew.every(lease / 3, "reap", self._runner.reap)
         self._crew.every(CHORES_SECONDS, "chores", self._chores.begin_due)
+        self._crew.every(CHORES_SECONDS, "rates", self._teller.look)
         if self._ear is not None:
             self._crew.every(EAR_SECONDS, "ear", partial(self._keep_ear, self._ear))
         gevent.spawn(self._enrolment.run)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from ovcadmin.domain.rates import GuestRates
 from ovcadmin.drivers.hypervisor.base import CdromSpec, DiskSpec, NicSpec
 from ovcadmin.drivers.hypervisor.fake import FakeHypervisor
 from tests.contract.conftest import Console, until
@@ -163,6 +164,7 @@ def test_on_a_machine_that_is_off_only_its_definition_counts(host, machines, fil
     host.detach(spec.uuid, DiskSpec(source=files("none"), target="vdz"))
     host.grow_disk(spec.uuid, "vda", 2**30)
     host.limit(spec.uuid, spec)
+    assert host.set_rates(spec.uuid, GuestRates(cpu=50, drives={}, cards={})) == ()
     assert host.insert(spec.uuid, CdromSpec(target="hda", source="/x.iso"))
     assert CARD.mac not in host.present(spec.uuid).nics
     host.define(replace(spec, nics=(*spec.nics, CARD)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ovcadmin.domain.rates import GuestRates
     from ovcadmin.drivers.hypervisor.base import CdromSpec, DiskSpec, MachineSpec, NicSpec
 
 
@@ -67,4 +68,12 @@ class Devices(Protocol):
 
     def limit(self, uuid: str, spec: MachineSpec) -> None:
         """Set the limits of CPU, drives and cards on a running guest to those of `spec`."""
+        ...
+
+    def set_rates(self, uuid: str, rates: GuestRates) -> tuple[str, ...]:
+        """Limit a running guest, and its definition for the next start.
+
+        A guest that does not run is left as it is.  Returns what the host refused, in its own
+        words; everything else was set.
+        """
         ...

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ovcadmin.domain import devices as rules
+from ovcadmin.domain.rates import GuestRates
 from ovcadmin.drivers.hypervisor.base import CdromSpec, DiskSpec, MachineSpec, NicSpec
 from ovcadmin.drivers.hypervisor.devices import Present
 
@@ -82,3 +83,10 @@ class FakeDevices:
         guest = self._find(uuid)
         if guest.active:
             guest.live = replace(guest.live, cpu_limit=spec.cpu_limit)
+
+    def set_rates(self, uuid: str, rates: GuestRates) -> tuple[str, ...]:
+        guest = self._find(uuid)
+        if guest.active:
+            guest.live = replace(guest.live, cpu_limit=rates.cpu)
+            guest.spec = replace(guest.spec, cpu_limit=rates.cpu)
+        return ()

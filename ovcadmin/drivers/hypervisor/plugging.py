@@ -16,6 +16,7 @@ import libvirt
 
 from ovcadmin import green
 from ovcadmin.domain import devices as rules
+from ovcadmin.domain.rates import GuestRates
 from ovcadmin.drivers.hypervisor import addresses, xml
 from ovcadmin.drivers.hypervisor.base import CdromSpec, DiskSpec, MachineSpec, NicSpec
 from ovcadmin.drivers.hypervisor.connection import Connection, Lane
@@ -25,6 +26,7 @@ from ovcadmin.errors import GuestTimeout
 Conn = Any
 Domain = Any
 Device = DiskSpec | NicSpec
+Pair = tuple[int | None, int | None]
 T = TypeVar("T")
 
 PLUG_SECONDS = 45.0
@@ -33,6 +35,9 @@ LET_GO_SECONDS = 20.0
 """How long a guest may take to let a device go; one that still boots never answers."""
 LOOK_SECONDS = 0.2
 LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_XML = {LIVE: 0, libvirt.VIR_DOMAIN_AFFECT_CONFIG: libvirt.VIR_DOMAIN_XML_INACTIVE}
+BOTH = (LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+"""One after the other: libvirt's Python reads what is there by the same flags, and refuses both."""
 
 
 def _find(conn: Conn, uuid: str) -> Domain:
@@ -160,38 +165,60 @@ def limit(conn: Conn, uuid: str, spec: MachineSpec) -> None:
     if not found.running:
         return
     domain = _find(conn, uuid)
-    _limit_cpu(domain, spec.cpu_limit)
+    _limit_cpu(domain, spec.cpu_limit, LIVE)
     for disk in spec.disks:
         if disk.target in found.disks:
-            limits = {
-                "total_bytes_sec": disk.bytes_limit or 0,
-                "total_iops_sec": disk.iops_limit or 0,
-            }
-            domain.setBlockIoTune(disk.target, limits, LIVE)
+            _limit_drive(domain, disk.target, (disk.bytes_limit, disk.iops_limit), LIVE)
     for nic in spec.nics:
         # QEMU's own network has no queue that a limit could stand in.
         if nic.mac in found.nics and nic.network:
-            _limit_nic(domain, nic)
+            _limit_nic(domain, nic.mac, (nic.receive_limit, nic.send_limit), LIVE)
             addresses.hold(conn, domain, nic)
 
 
-def _limit_cpu(domain: Domain, percent: int | None) -> None:
+def set_rates(conn: Conn, uuid: str, rates: GuestRates) -> tuple[str, ...]:
+    """Limit what can be limited; each refusal stands by itself."""
+    found = present(conn, uuid)
+    if not found.running:
+        return ()
+    domain = _find(conn, uuid)
+    verbs = [partial(_limit_cpu, domain, rates.cpu, flags) for flags in BOTH]
+    verbs += [
+        partial(_limit_drive, domain, target, limits, flags)
+        for target, limits in rates.drives.items()
+        if target in found.disks
+        for flags in BOTH
+    ]
+    verbs += [
+        partial(_limit_nic, domain, mac, limits, flags)
+        for mac, limits in rates.cards.items()
+        if mac in found.nics
+        for flags in BOTH
+    ]
+    # A host without control groups refuses each time the same: once is enough.
+    return tuple(dict.fromkeys(why for verb in verbs if (why := _refusal(verb))))
+
+
+def _limit_cpu(domain: Domain, percent: int | None, flags: int) -> None:
     """Set the limit, or take away one that is there: a host without control groups has none."""
     if percent is not None:
         given = {"global_period": xml.CPU_PERIOD, "global_quota": xml.cpu_quota(percent)}
-        domain.setSchedulerParametersFlags(given, LIVE)
-    elif xml.read(domain.XMLDesc()).find("cputune/global_quota") is not None:
-        domain.setSchedulerParametersFlags({"global_quota": -1}, LIVE)
+        domain.setSchedulerParametersFlags(given, flags)
+    elif xml.read(domain.XMLDesc(_XML[flags])).find("cputune/global_quota") is not None:
+        domain.setSchedulerParametersFlags({"global_quota": -1}, flags)
 
 
-def _limit_nic(domain: Domain, nic: NicSpec) -> None:
-    given = {
-        "inbound.average": xml.kib(nic.receive_limit) if nic.receive_limit else 0,
-        "outbound.average": xml.kib(nic.send_limit) if nic.send_limit else 0,
-    }
-    has = domain.interfaceParameters(nic.mac, LIVE)
+def _limit_drive(domain: Domain, target: str, limits: Pair, flags: int) -> None:
+    given = dict(zip(("total_bytes_sec", "total_iops_sec"), limits, strict=True))
+    domain.setBlockIoTune(target, {name: limit or 0 for name, limit in given.items()}, flags)
+
+
+def _limit_nic(domain: Domain, mac: str, limits: Pair, flags: int) -> None:
+    ways = zip(("inbound.average", "outbound.average"), limits, strict=True)
+    given = {way: xml.kib(limit) if limit else 0 for way, limit in ways}
+    has = domain.interfaceParameters(mac, flags)
     if any(has.get(name, 0) != value for name, value in given.items()):
-        domain.setInterfaceParameters(nic.mac, given, LIVE)
+        domain.setInterfaceParameters(mac, given, flags)
 
 
 class LibvirtDevices:
@@ -229,6 +256,9 @@ class LibvirtDevices:
 
     def limit(self, uuid: str, spec: MachineSpec) -> None:
         self._plug(partial(limit, uuid=uuid, spec=spec))
+
+    def set_rates(self, uuid: str, rates: GuestRates) -> tuple[str, ...]:
+        return self._plug(partial(set_rates, uuid=uuid, rates=rates))
 
     def _plug(self, work: Callable[[Conn], T]) -> T:
         return self.connection.call(work, lane=Lane.ACT, deadline=PLUG_SECONDS)
