@@ -51,6 +51,15 @@ def shell_of(made: Cloud, url: str, home: Path) -> Shell:
     return found
 
 
+def prepared(shell: Shell) -> None:
+    """Wait until the host is up and the starter image is on its storage."""
+    wait_until(
+        lambda: [row["state"] for row in shell.json("hosts", "list")] == ["up"], "a host", SECONDS
+    )
+    wait_until(lambda: shell.json("operations", "list"), "the copy of the image", SECONDS)
+    shell("operations", "wait", *shell("operations", "list", "-q").lines, "--timeout", SECONDS)
+
+
 def answers(url: str) -> bool:
     """Whether a console shows its sign-in page there."""
     try:
