@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import colander
@@ -30,13 +30,16 @@ from ovcadmin.domain import amounts, names
 from ovcadmin.errors import DomainError, InvalidInput, Outdated
 from ovcadmin.security.contexts import turn
 from ovcadmin.security.csrf import FIELD as CSRF_FIELD
-from ovcadmin.services import turns
+from ovcadmin.services import idempotency, turns
 from ovcadmin.views.flash import LONGEST
 
 REQUIRED = "Fill this in."
 FASTER = "Somebody else changed this since you opened the page. Load it again."
 SEEN = "seen"
 """Hidden field: a digest of what a form showed."""
+ONCE = "once"
+"""Field that the page's script adds: a place in the history of a tab, the same after Back."""
+AGAIN = "You had sent this already; nothing was done again. Then it was:"
 CHECK_FIELDS = "Nothing was changed: look at the marked fields."
 
 
@@ -220,7 +223,7 @@ class Form:
             # A savepoint: what the service did before it refused is undone, and the page can
             # still read.
             with request.db.begin_nested():
-                done = save(values)
+                done = _once(request, lambda: save(values))
         except DomainError as error:
             self.refuse(request, error)
             return None
@@ -277,6 +280,25 @@ def in_turn(request: Any) -> None:
     """Let a POST be the only one that changes its object, until it is committed."""
     if request.method == "POST":
         turns.take(request.work, turn(request.context, request.path))
+
+
+def _once(request: Any, make: Callable[[], Done]) -> Done:
+    """Make it, unless the very same came from the same place before: pressed twice, or after Back.
+
+    Without script nothing tells the place; whoever goes back then sends a new form.
+    """
+    sent = [(key, value) for key, value in request.POST.items() if key != CSRF_FIELD]
+    plain = all(isinstance(value, str) for _, value in sent)
+    if ONCE not in request.POST or request.identity is None or not plain:
+        return make()
+    mark = hashlib.sha256(repr([request.path_qs, *sorted(sent)]).encode()).hexdigest()
+    claim = idempotency.claim(request.work, mark, fingerprint=mark)
+    if claim.told is not None:
+        before = Done(**claim.told)
+        return replace(before, text=f"{AGAIN} {before.text}")
+    done = make()
+    claim.keep(asdict(done))
+    return done
 
 
 def _digest(initial: Mapping[str, Any]) -> str:

@@ -93,13 +93,61 @@ countSelected();
 // --- forms that follow their fields ------------------------------------------------------------
 on("change", "[data-submits]", (field) => field.form.requestSubmit());
 
-// A second press of the same button, or Back and press again, must not act twice.
+// --- forms are sent once ------------------------------------------------------------------------
+// A second press of the same button, or Back and press again, must not act twice.  The entry in the
+// tab's history keeps a mark that goes with the form: the server knows what came with it before.
+// What was typed is kept beside it, in this tab only and until its user signs out.
+const KEPT = `sent by ${document.body.dataset.user} `;
+const NOT_KEPT = ["password", "file", "submit", "button", "hidden"];
+const typed = (form) =>
+  [...form.elements].filter((field) => field.name && !NOT_KEPT.includes(field.type));
+const place = (form) => form.getAttribute("action") ?? "";
+const markOf = (form) => history.state?.sent?.[place(form)];
+const newMark = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16)).join("");
+
+function forget(kept) {
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith("sent by ") && !(kept && key.startsWith(kept))) sessionStorage.removeItem(key);
+  }
+}
+
+function mark(form) {
+  const once = markOf(form) ?? newMark();
+  history.replaceState({ ...history.state, sent: { ...history.state?.sent, [place(form)]: once } }, "");
+  const field = form.elements.once ?? form.appendChild(document.createElement("input"));
+  Object.assign(field, { type: "hidden", name: "once", value: once });
+  const values = typed(form).map(({ name, value, checked }) => [name, value, checked]);
+  try {
+    sessionStorage.setItem(KEPT + once, JSON.stringify(values));
+  } catch {
+    // No room for it: Back finds an empty form.
+  }
+}
+
+function fillAgain(form) {
+  const values = JSON.parse(sessionStorage.getItem(KEPT + markOf(form)) ?? "[]");
+  const fields = typed(form);
+  if (values.length === 0 || values.some(([name], index) => fields[index]?.name !== name)) return;
+  values.forEach(([, value, checked], index) => {
+    const field = fields[index];
+    if (!["checkbox", "radio"].includes(field.type)) field.value = value;
+    else if (field.value === value) field.checked = checked;
+  });
+  form.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
 on("submit", "form[method=post]", (form, event) => {
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
+  if (place(form).endsWith("/signout")) forget();
+  else if (!event.defaultPrevented) mark(form);
 });
 window.addEventListener("pageshow", () => {
   for (const form of $$("form[data-sent]")) delete form.dataset.sent;
+  forget(KEPT);
+  if (performance.getEntriesByType("navigation")[0]?.type !== "back_forward") return;
+  for (const form of $$("form[method=post]")) if (markOf(form)) fillAgain(form);
 });
 
 // --- times: ages that go on, clocks in the reader's own zone ------------------------------------
