@@ -280,6 +280,13 @@ class Settings:
         "gateway",
         default=False,
     )
+    libvirt_certificates: Path | None = setting(
+        _path,
+        "Directory with cacert.pem, clientcert.pem and clientkey.pem: by them workers and the "
+        "gateway prove themselves to hosts at qemu+tls addresses; without it libvirt looks in "
+        "/etc/pki and, for accounts other than root, in ~/.pki/libvirt",
+        None,
+    )
     host_shell_user: str = setting(_text, "Account of a host's shell", "openvcloud")
     host_shell_port: int = setting(_number(1, 65535), "Port of the hosts' ssh", 22)
     host_shell_key: Path | None = setting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 TRANSPORTS = ("", "ssh", "tls", "tcp", "unix")
 LONGEST = 500
@@ -39,6 +39,18 @@ def read(text: str) -> str:
         if f"{name}=" in parts.query:
             raise ValueError(f"The parameter {name} is not taken: the worker has its own setup.")
     return uri
+
+
+def with_certificates(uri: str, directory: str) -> str:
+    """Return the address by which libvirt finds our certificates; others are as they are.
+
+    `qemu://` with a host is TLS as well.
+    """
+    parts = urlsplit(uri)
+    if not directory or not parts.hostname or parts.scheme.partition("+")[2] not in ("", "tls"):
+        return uri
+    query = "&".join(part for part in (parts.query, f"pkipath={quote(directory)}") if part)
+    return urlunsplit(parts._replace(query=query))
 
 
 def read_migration(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import gevent.socket
 
 from ovcadmin.config import Settings
+from ovcadmin.domain.addresses import with_certificates
 from ovcadmin.drivers.hypervisor.base import ConsoleStream, Hypervisor
 from ovcadmin.drivers.hypervisor.libvirt_host import LibvirtHypervisor
 from ovcadmin.services.console_standings import Prompt, Shell
@@ -76,6 +77,7 @@ class Hosts:
 
     def __init__(self, settings: Settings) -> None:
         self._deadline = float(settings.host_deadline_seconds)
+        self._certificates = str(settings.libvirt_certificates or "")
         self._known: dict[int, tuple[str, Hypervisor]] = {}
 
     def open_console(self, place: Place, *, on_data: OnData, on_close: OnClose) -> ConsoleStream:
@@ -91,7 +93,8 @@ class Hosts:
         if host is None or uri != place.uri:
             if host is not None:
                 host.close()
-            host = LibvirtHypervisor(place.host_name, place.uri, deadline=self._deadline)
+            address = with_certificates(place.uri, self._certificates)
+            host = LibvirtHypervisor(place.host_name, address, deadline=self._deadline)
             self._known[place.host_id] = (place.uri, host)
         return host
 

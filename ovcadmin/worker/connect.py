@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from ovcadmin.config import Settings
+from ovcadmin.domain.addresses import with_certificates
 from ovcadmin.domain.storage_kinds import KINDS
 from ovcadmin.drivers.hypervisor.base import VirtType
 from ovcadmin.drivers.hypervisor.connection import Lane
@@ -26,10 +27,15 @@ def hypervisor(row: Host, settings: Settings) -> LibvirtHypervisor:
     wanted = row.virt_type_setting
     return LibvirtHypervisor(
         row.name,
-        row.uri,
+        address(row.uri, settings),
         deadline=settings.host_deadline_seconds,
         virt_type=None if wanted == "auto" else VirtType(wanted),
     )
+
+
+def address(uri: str, settings: Settings) -> str:
+    """Return the address of a host as libvirt is to open it."""
+    return with_certificates(uri, str(settings.libvirt_certificates or ""))
 
 
 def storage(row: StoragePool, host: LibvirtHypervisor, password: str = "") -> StorageDriver:

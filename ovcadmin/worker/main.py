@@ -25,7 +25,7 @@ from ovcadmin.engine.run import Run
 from ovcadmin.models.database import Database
 from ovcadmin.services import processes, watches
 from ovcadmin.work import SYSTEM, Work
-from ovcadmin.worker import addresses
+from ovcadmin.worker import addresses, connect
 from ovcadmin.worker.agents import Agents
 from ovcadmin.worker.chores import Chores
 from ovcadmin.worker.crew import Crew
@@ -83,7 +83,12 @@ class Worker:
         )
         self._enrolment = Enrolment(self._database, settings, self._links)
         realms = Realms(self._database, settings)
-        outside = Ways(hosts=self._links, realms=realms, web=WebDownloads(settings.image_sources))
+        outside = Ways(
+            hosts=self._links,
+            realms=realms,
+            web=WebDownloads(settings.image_sources),
+            address=partial(connect.address, settings=settings),
+        )
         self._runner = Runner(self._database, settings, outside, name, make_run=make_run)
         self._chores = Chores(self._database, settings, realms, self._links.clusters)
         self._teller = Teller(self._database, settings, self._links)

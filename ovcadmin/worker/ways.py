@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ovcadmin.drivers.directory.base import Directory
@@ -21,6 +21,8 @@ class Ways:
     hosts: Links
     realms: Realms
     web: Downloads
+    address: Callable[[str], str]
+    """How a host's libvirt address is opened."""
 
     def hypervisor(self, host_id: int) -> Hypervisor:
         return self.hosts.hypervisor(host_id)
@@ -29,7 +31,7 @@ class Ways:
         return self.hosts.storage(storage_pool_id, host_id)
 
     def way_to(self, uri: str) -> Iterable[Finding]:
-        return probe.check(uri)
+        return probe.check(uri, self.address(uri))
 
     def directory(self, realm_id: int, mapping: Mapping[str, str]) -> Directory:
         return self.realms.directory(realm_id, mapping)

@@ -17,11 +17,16 @@ def make(here: Path, names: str) -> None:
     (here / "openssl.conf").write_text(SETTINGS)
     for authority in ("ca", "foreign"):
         _make(here, authority, "-addext basicConstraints=critical,CA:TRUE")
+    sign(here, "server", names)
+
+
+def sign(here: Path, name: str, names: str, *, authority: str = "ca") -> None:
+    """Make a certificate `name` for these names, signed by an authority that `make` made."""
     _make(
         here,
-        "server",
-        f"-CA {here}/ca.pem -CAkey {here}/ca.key -addext basicConstraints=critical,CA:FALSE "
-        f"-addext subjectAltName={names}",
+        name,
+        f"-CA {here}/{authority}.pem -CAkey {here}/{authority}.key "
+        f"-addext basicConstraints=critical,CA:FALSE -addext subjectAltName={names}",
     )
 
 

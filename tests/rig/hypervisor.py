@@ -87,6 +87,7 @@ class LibvirtHost:
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         self.images = directory / "images"
         """For storage pools."""
+        self.daemon_options: tuple[str, ...] = ()
         self._machine: subprocess.Popen[bytes] | None = None
         self._init: psutil.Process | None = None
         self._entered: subprocess.Popen[bytes] | None = None
@@ -145,7 +146,8 @@ class LibvirtHost:
     # --- the daemon ---
     def start_daemon(self) -> None:
         log = self.directory / "log/libvirtd"
-        daemon = self.within("libvirtd", f"--pid-file={self.directory}/libvirtd.pid")
+        words = ("libvirtd", f"--pid-file={self.directory}/libvirtd.pid", *self.daemon_options)
+        daemon = self.within(*words)
         self._entered = spawn(*daemon, log=log)
         entered = self._entered.pid
         self._daemon = wait_until(lambda: _child(entered), "libvirtd", log=log)

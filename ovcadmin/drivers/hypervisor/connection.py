@@ -179,7 +179,9 @@ def run(host: str, line: Line, fn: Callable[[Conn], T]) -> T:
 
 
 def unreachable(host: str, why: str) -> HostUnreachable:
-    return HostUnreachable(f"No connection to host {host} can be opened: {why}.", host=host)
+    return HostUnreachable(
+        f"No connection to host {host} can be opened: {why.rstrip('.')}.", host=host
+    )
 
 
 class Dialler:

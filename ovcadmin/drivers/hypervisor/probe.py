@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -26,6 +27,12 @@ _HINTS = (
      "set up anew, or something else answers in its place. Check the fingerprint on the host.")),
     ("host key verification failed", ("The worker does not know the host's ssh key: connect once "
      "by hand as the user that runs it, and check the fingerprint.")),
+    ("our own certificate", ("TLS: the worker's certificate must be valid and signed by the CA "
+     "beside it (cacert.pem): the one of the hosts.")),
+    ("cannot read", ("TLS: the worker needs cacert.pem, clientcert.pem and clientkey.pem, in the "
+     "directory of ovc.libvirt_certificates or where libvirt looks by itself.")),
+    ("tls confirmation", ("TLS: the host does not take the worker's certificate: it must be "
+     "signed by the CA that the host knows, and be one that its tls_allowed_dn_list lets in.")),
     ("certificate", ("TLS: the certificate of the host must be signed by the CA that the worker "
      "knows and name the host as in the address.")),
     ("no route", "The address is not reachable from the worker."),
@@ -36,9 +43,12 @@ _HINTS = (
 """Part of the words of libvirt or ssh, and what helps."""
 
 
-def check(uri: str) -> Iterator[Finding]:
-    """Try the way to a libvirt address; stops after the first step that fails."""
-    for step in (_name, _port, _libvirt):
+def check(uri: str, opened: str = "") -> Iterator[Finding]:
+    """Try the way to a libvirt address; stops after the first step that fails.
+
+    `opened` is how the worker opens it, if otherwise: with what nobody else is to read.
+    """
+    for step in (_name, _port, partial(_libvirt, opened=opened or uri)):
         for finding in step(uri):
             yield finding
             if not finding.passed:
@@ -110,7 +120,7 @@ def _port(uri: str) -> Iterator[Finding]:
         yield Finding(passed=True, text=f"{where} takes connections.")
 
 
-def _libvirt(uri: str) -> Iterator[Finding]:
+def _libvirt(uri: str, opened: str) -> Iterator[Finding]:
     def ask(line: Line) -> tuple[str, int]:
         conn: Any = line.conn
         told = conn.getHostname(), conn.getLibVersion()
@@ -118,7 +128,7 @@ def _libvirt(uri: str) -> Iterator[Finding]:
         return told
 
     try:
-        _, (name, version) = Dialler(uri, uri).dial(ask, deadline=OPEN_SECONDS)
+        _, (name, version) = Dialler(uri, opened).dial(ask, deadline=OPEN_SECONDS)
     except HostUnreachable as error:
         yield Finding(passed=False, text=_explained(uri, error.text))
     else:
