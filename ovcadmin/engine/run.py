@@ -89,8 +89,12 @@ class Run:
 
     def log(self, text: str) -> None:
         with self.writing() as (work, operation):
-            store.note(work.db, operation, text, work.now())
-            announce(work.db, "operation", operation.id, operation.pool_id)
+            self.tell(work, operation, text)
+
+    def tell(self, work: Work, operation: Operation, text: str) -> None:
+        """Log a line in a transaction that does more."""
+        store.note(work.db, operation, text, work.now())
+        announce(work.db, "operation", operation.id, operation.pool_id)
 
     def progress(self, part: float) -> None:
         """Say how far the present step is, 0 to 1; also where a long step notices a cancel."""

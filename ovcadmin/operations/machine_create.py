@@ -37,7 +37,7 @@ def choose_host(run: Run) -> None:
                 created_at=work.now(),
             )
         )
-    run.log(f"Placed on {chosen.host}.")
+        run.tell(work, operation, f"Placed on {chosen.host}.")
 
 
 def forget_host(run: Run) -> None:
@@ -73,8 +73,9 @@ def clone_disk(run: Run) -> None:
             )
         else:
             made = driver.create(disk.name, whole_blocks(disk.size), host=hostname, memo=run)
-        guests.keep_key(run, disk, made.key)
-        run.log(f"Made volume {made.name}, {made.size} bytes.")
+        with run.writing() as (work, operation):
+            work.db.get_one(Volume, disk.volume_id).key = made.key
+            run.tell(work, operation, f"Made volume {made.name}, {made.size} bytes.")
 
 
 def delete_disk(run: Run) -> None:
