@@ -31,6 +31,8 @@ from tests.rig.openvstorage import settings_of, simulator, vpool_of
 
 MACHINES = 100
 TASK_SECONDS = 1.0
+ROUNDS = 2
+"""With and without delay in turn; the better time of each counts: others use the machine too."""
 TASKS = 2
 """Of each machine: the clone, and growing it."""
 CALLS = 300
@@ -138,12 +140,15 @@ def main() -> None:
             host.recover()
         if "machines" not in wanted:
             return
-        at_once = hundred_machines(host, _made(Path(name) / "quick"), 0)
+        took: dict[float, list[float]] = {0.0: [], TASK_SECONDS: []}
+        for number in range(ROUNDS):
+            for seconds, times in took.items():
+                where = _made(Path(name) / f"{number}-{seconds:g}")
+                times.append(hundred_machines(host, where, seconds))
+                host.recover()
+        at_once, slow = min(took[0.0]), min(took[TASK_SECONDS])
         report("100 machines, tasks without delay", at_once, "s")
-        host.recover()
-        slow = hundred_machines(host, _made(Path(name) / "slow"), TASK_SECONDS)
-        ideal = at_once + TASKS * TASK_SECONDS
-        report("100 machines, tasks of 1 s", slow, "s", peer=ideal)
+        report("100 machines, tasks of 1 s", slow, "s", peer=at_once + TASKS * TASK_SECONDS)
 
 
 def _made(path: Path) -> Path:

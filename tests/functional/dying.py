@@ -24,6 +24,8 @@ from ovcadmin.work import Work
 
 LEASE = timedelta(minutes=1)
 ATTEMPT_SECONDS = 120
+AMID = 0
+"""The point at which bytes have begun to move."""
 
 
 class DyingRun(Run):
@@ -31,6 +33,11 @@ class DyingRun(Run):
 
     at = 0
     passed = 0
+
+    def progress(self, part: float) -> None:
+        if self.at == AMID:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().progress(part)
 
     @contextmanager
     def writing(self) -> Iterator[tuple[Work, Operation]]:

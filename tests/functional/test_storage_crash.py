@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import os
 import threading
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 
 import pytest
 
@@ -26,9 +27,17 @@ from ovcadmin.models import (
     Volume,
     utcnow,
 )
-from ovcadmin.services import image_removal, images, library, quota_check, uploads, volume_changes
+from ovcadmin.services import (
+    image_removal,
+    images,
+    library,
+    pools,
+    quota_check,
+    uploads,
+    volume_changes,
+)
 from ovcadmin.work import Work
-from tests.functional.dying import killed_at
+from tests.functional.dying import AMID, killed_at
 from tests.functional.outside import nothing_waits, run_all
 from tests.rig.openvstorage import settings_of, simulator
 
@@ -79,9 +88,12 @@ class Crashes:
     def disks(self):
         return sorted((disk.name, disk.size) for disk in self.cluster.cluster.disks.values())
 
-    def each(self, ask, settled):
-        """Have `ask(work)` queue an operation, and a worker die before each commit in turn."""
-        for at in count(1, 2):
+    def each(self, ask, settled, points=()):
+        """Have `ask(work)` queue an operation, and a worker die before each commit in turn.
+
+        Before that at the `points`.
+        """
+        for at in chain(points, count(1, 2)):
             with self.world.work(self.admin) as work:
                 number = ask(work).id
             died = killed_at(self.world.settings, Outside, self.given, at)
@@ -216,6 +228,33 @@ def test_fault_39_an_upload_becomes_one_image(crashes, tmp_path):
         return work.db.get_one(Operation, upload.operation_id)
 
     crashes.each(ask, lambda _at: image_settled(crashes, "Debian"))
+
+
+@pytest.mark.timeout(300)
+def test_fault_39_an_image_goes_into_another_storage_pool_once(crashes):
+    """A base image, copied from the library; the worker dies also while its bytes move."""
+    file = library.directory(crashes.world.settings) / "debian.raw"
+    file.write_bytes(CONTENT)
+    checksum = hashlib.sha256(CONTENT).hexdigest()
+    with crashes.world.work() as work:
+        raw = images.Raw(path=str(file), size=MIB, checksum=checksum)
+        number = images.register(work, pools.root(work), name="Debian", raw=raw).id
+
+    def ask(work):
+        return images.spread(work, work.db.get_one(Image, number), store(work, crashes.store_id))
+
+    def settled(at):
+        (disk,) = crashes.cluster.cluster.disks.values()
+        assert disk.template, at
+        assert crashes.cluster.cluster.path(disk).read_bytes() == CONTENT, at
+        with crashes.world.work() as work:
+            image = work.db.get_one(Image, number)
+            assert [copy.key for copy in image.volumes] == [disk.guid], at
+            image_removal.delete_copy(work, image, store(work, crashes.store_id))
+        crashes.calm()
+        assert crashes.disks() == [], at
+
+    crashes.each(ask, settled, points=[AMID])
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ dies at a point between two steps; the next one finds what it left.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from ovcadmin.services import (
     adoptions,
     clones,
     drives,
+    image_removal,
     images,
     machine_states,
     machines,
@@ -195,6 +198,30 @@ def test_fault_07_a_template_is_one_volume(site: Site) -> None:
             assert [copy.key in site.on_host() for copy in image.volumes] == [True]
 
     site.each(2, ask, settled)
+
+
+def test_fault_07_an_image_is_one_volume_of_whole_bytes(site: Site, tmp_path: Path) -> None:
+    content = os.urandom(MIB)
+    file = tmp_path / "debian.raw"
+    file.write_bytes(content)
+    raw = images.Raw(path=str(file), size=MIB, checksum=hashlib.sha256(content).hexdigest())
+    with site.world.work() as work:
+        number = images.register(work, pools.root(work), name="Debian", raw=raw).id
+
+    def ask(work: Work) -> Operation:
+        asked = images.spread(work, images.get(work, number), storage.listing(work)[0])
+        assert asked is not None
+        return asked
+
+    def settled() -> None:
+        with site.world.work() as work:
+            image, store = images.get(work, number), storage.listing(work)[0]
+            (copy,) = image.volumes
+            assert Path(site.virsh("vol-path", copy.key, "--pool", POOL)).read_bytes() == content
+            image_removal.delete_copy(work, image, store)
+        site.calm()
+
+    site.each(1, ask, settled)
 
 
 def test_fault_07_a_drive_is_one_volume_and_one_device(site: Site) -> None:
