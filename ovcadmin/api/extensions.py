@@ -20,6 +20,7 @@ EXTENSIONS = {
     "fields": "Lists take `fields`: only these fields of each item.",
     "grant-preview": "What giving, changing or revoking a role would mean.",
     "host-groups": "Hosts belong to a group whose workers look after them: `worker_group`.",
+    "kickstarts": "An ISO and the answers of its installer under one name.",
     "loans": "Quota is lent to a pool beside until a day.",
     "logical-groups": "Named sets across the tree.",
     "measurements": "What hosts and machines used, for an hour, a day, a month.",

@@ -12,7 +12,7 @@ from ovcadmin.domain.images import ImageKind
 from ovcadmin.errors import Conflict
 from ovcadmin.security.policy import SIGNED_IN
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import image_removal, images, pools, sizes, storage, uploads
+from ovcadmin.services import image_removal, images, kickstarts, pools, sizes, storage, uploads
 
 
 @endpoint("images", "GET", permission=SIGNED_IN)
@@ -85,10 +85,40 @@ def add_network(context: Any, request: Any) -> dict[str, Any]:
     return shapes.image(made)
 
 
+@endpoint("pool_kickstarts", "POST", permission=Privilege.MODIFY)
+def add_kickstart(context: Any, request: Any) -> dict[str, Any]:
+    body = request.openapi_validated.body
+    draft = _draft({**body, "kind": "kickstart"})
+    made = kickstarts.add(
+        request.work, context.pool, draft, iso_id=body["iso_id"], answers=body["answers"]
+    )
+    request.response.status_int = 201
+    request.response.headers["Location"] = path(request, "image", id=made.id)
+    return shapes.image(made)
+
+
+@endpoint("image_kickstart", "GET", permission=Privilege.MODIFY)
+def kickstart(context: Any, request: Any) -> dict[str, Any]:
+    return _kickstart(context, request)
+
+
+@endpoint("image_kickstart", "PUT", permission=Privilege.MODIFY)
+def set_kickstart(context: Any, request: Any) -> dict[str, Any]:
+    body, image = request.openapi_validated.body, context.image
+    iso_id = body.get("iso_id", image.installer_id)
+    kickstarts.change(request.work, image, iso_id=iso_id, answers=body["answers"])
+    return _kickstart(context, request)
+
+
 @endpoint("pool_image_fetches", "POST", permission=Privilege.FETCH_IMAGES)
 def fetch(context: Any, request: Any) -> dict[str, Any]:
     body = request.openapi_validated.body
     return accepted(request, images.fetch(request.work, context.pool, _draft(body), body["url"]))
+
+
+def _kickstart(context: Any, request: Any) -> dict[str, Any]:
+    answers = kickstarts.answers(request.work, context.image)
+    return {"iso": shapes.reference(context.image.installer), "answers": answers}
 
 
 def _draft(body: Any) -> uploads.Draft:

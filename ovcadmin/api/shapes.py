@@ -73,6 +73,7 @@ def image(row: Any) -> dict[str, Any]:
         "size": row.size,
         "checksum": row.checksum,
         "address": row.source if row.kind == "network" else "",
+        "iso": reference(row.installer) if row.installer else None,
         "pool": reference(row.pool),
         "created_at": row.created_at,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ovcadmin.cli import bulk, conversions, progress, text
+from ovcadmin.cli import bulk, conversions, kickstarts, progress, text
 from ovcadmin.cli.command import Ovc, agreed, most_option, noun, yes_option
 from ovcadmin.cli.failures import usage
 from ovcadmin.cli.names import find, id_of, option, reference, references
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("created_at", show=text.moment, usual=False),
     Column("checksum", usual=False),
     Column("address", usual=False),
+    Column("iso", usual=False),
 )
 OS_TYPES = ("linux", "windows", "freebsd", "other")
 UPLOAD_COLUMNS = (
@@ -51,7 +52,9 @@ SIZE_COLUMNS = (
     "list", calls=["listImages"], examples=["ovc images list", "ovc images list --pool Web"]
 )
 @option("pool", "Only those that serve this pool.")
-@click.option("--kind", type=click.Choice(["disk", "iso", "network"]), help="Only those.")
+@click.option(
+    "--kind", type=click.Choice(["disk", "iso", "network", "kickstart"]), help="Only those."
+)
 @most_option
 def listing(ovc: Ovc, pool: str | None, kind: str | None, most: int | None) -> None:
     """List the images that you may use."""
@@ -299,6 +302,7 @@ def _kind(name: str) -> str:
 
 
 conversions.add_to_images(images)
+kickstarts.add_to_images(images, COLUMNS, _described)
 
 
 @sizes.add("list", calls=["listSizes"], examples=["ovc sizes list"])

@@ -184,6 +184,8 @@ SAME: dict[str, tuple[str, ...]] = {
     "image_upload_abandon": ("abandonImageUpload",),
     "image_fetch": ("fetchImage",),
     "image_network": ("addNetworkImage",),
+    "image_kickstart_new": ("addKickstart",),
+    "image_kickstart": ("getKickstart", "setKickstart"),
     "image_edit": ("editImage",),
     "image_delete": ("deleteImage",),
     "image_copy": ("copyImage",),

@@ -34,25 +34,30 @@ class Image(Numbered, Base):
     __tablename__ = "image"
 
     kind: Mapped[str] = mapped_column(default="disk", server_default="disk")
-    """`disk`, `iso` or `network`; see domain/images."""
+    """`disk`, `iso`, `network` or `kickstart`; see domain/images."""
     name: Mapped[str]
     name_key: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     os_type: Mapped[str] = mapped_column(default="linux")
     size: Mapped[int]
-    """0 of a network boot entry: it has no content of its own."""
+    """0 of what has no content of its own: a network boot entry, a kickstart."""
     checksum: Mapped[str]
-    """SHA-256 of the content."""
+    """SHA-256 of the content; of a kickstart that of its answers."""
     source: Mapped[str] = mapped_column(default="")
     """Path of the file that copies are made from; the address of a network boot entry."""
     converted_from: Mapped[str] = mapped_column(default="", server_default="")
     """SHA-256 of the qcow2 file that it was converted from."""
+    installer_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
+    """The installation ISO of a kickstart."""
+    answers: Mapped[str] = mapped_column(default="", server_default="", deferred=True)
+    """What the installer of a kickstart is told, sealed."""
     pool_id: Mapped[int] = mapped_column(ForeignKey("pool.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     deleted_at: Mapped[datetime | None]
     """Machines that were made from it stay in reports, and so does its row."""
 
     pool: Mapped[Pool] = relationship()
+    installer: Mapped[Image | None] = relationship(remote_side="Image.id")
     volumes: Mapped[list[Volume]] = relationship(back_populates="image")
 
     __table_args__ = (
@@ -63,7 +68,7 @@ class Image(Numbered, Base):
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),
-        CheckConstraint("kind IN ('disk', 'iso', 'network')", name="kind_known"),
+        CheckConstraint("kind IN ('disk', 'iso', 'network', 'kickstart')", name="kind_known"),
     )
 
 

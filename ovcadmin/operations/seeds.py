@@ -1,4 +1,4 @@
-"""The seed of a machine: a small ISO that tells cloud-init what to do at the first boot.
+"""The seed of a machine: a small ISO that tells cloud-init, or an installer, what to do.
 
 It lies beside the machine's first disk under a name that follows from the machine, belongs to
 nothing else, and is made anew rather than carried about.
@@ -15,8 +15,9 @@ from ovcadmin.domain.images import ImageKind
 from ovcadmin.drivers.hypervisor.base import CdromSpec
 from ovcadmin.drivers.storage.base import StorageDriver
 from ovcadmin.engine.run import Run
-from ovcadmin.models import Machine
-from ovcadmin.services import cloud_init
+from ovcadmin.models import Image, Machine
+from ovcadmin.services import cloud_init, kickstarts
+from ovcadmin.work import Work
 
 DRIVE = "hdd"
 """The last of the four IDE drives: those of people come first."""
@@ -29,11 +30,11 @@ class Seed:
 
 
 def of(run: Run) -> Seed | None:
-    """Return where the machine's seed lies; None when its first boot is told nothing."""
+    """Return where the machine's seed lies; None when nothing is told."""
     with run.database.reading() as session:
         machine = session.get_one(Machine, run.machine_id)
         lasting = [volume for volume in machine.volumes if not volume.swap]
-        if machine.cloud_init is None or not lasting:
+        if not lasting or not (machine.cloud_init or _kickstart(machine)):
             return None
         return Seed(storage_pool_id=lasting[0].storage_pool_id, name=f"seed-{machine.uuid}")
 
@@ -54,8 +55,7 @@ def make(run: Run, driver: StorageDriver, seed: Seed) -> None:
     """Write the seed, over one that is there: half of one is no use to anybody."""
     with run.writing() as (work, _):
         machine = work.db.get_one(Machine, run.machine_id)
-        assert machine.cloud_init is not None
-        raw = cloud_init.seed(work, machine.cloud_init, uuid=machine.uuid, name=machine.name)
+        raw = _content(work, machine)
     with tempfile.TemporaryDirectory(dir=run.settings.data_dir) as folder:
         path = Path(folder) / "seed.iso"
         path.write_bytes(raw)
@@ -65,6 +65,19 @@ def make(run: Run, driver: StorageDriver, seed: Seed) -> None:
             progress=run.progress, kind=ImageKind.ISO,
         )  # fmt: skip
     run.log("Wrote the seed for its first boot.")
+
+
+def _kickstart(machine: Machine) -> Image | None:
+    """Return the kickstart that the machine is installed by, if there is one."""
+    image = machine.image
+    return image if image is not None and image.kind == ImageKind.KICKSTART else None
+
+
+def _content(work: Work, machine: Machine) -> bytes:
+    if (image := _kickstart(machine)) is not None:
+        return kickstarts.disc(work, image)
+    assert machine.cloud_init is not None
+    return cloud_init.seed(work, machine.cloud_init, uuid=machine.uuid, name=machine.name)
 
 
 def make_at(run: Run, host_id: int) -> None:

@@ -137,13 +137,14 @@ def _told(kept: Kept, held: Mapping[str, str]) -> dict[str, Any]:
     return found | (yaml.safe_load(held["user_data"]) if held.get("user_data") else {})
 
 
-def disc(files: Mapping[str, str]) -> bytes:
-    """Return an ISO with these texts in it, under the label that cloud-init looks for."""
+def disc(files: Mapping[str, str], label: str = LABEL) -> bytes:
+    """Return an ISO with these texts in it, under the label that its reader looks for."""
     made = pycdlib.PyCdlib()
-    made.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
+    made.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=label)
     for name, text in files.items():
         content = text.encode()
-        short = f"/{name.upper().replace('-', '_')}.;1"
+        plain = name.upper().replace("-", "_")
+        short = f"/{plain};1" if "." in plain else f"/{plain}.;1"
         made.add_fp(io.BytesIO(content), len(content), short, rr_name=name, joliet_path=f"/{name}")
     out = io.BytesIO()
     made.write_fp(out)

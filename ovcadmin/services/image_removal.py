@@ -62,9 +62,20 @@ def ensure_unused(work: Work, image: Image) -> None:
         )
 
 
+def ensure_no_kickstart(work: Work, image: Image) -> None:
+    statement = select(Image.name).where(Image.installer_id == image.id, Image.deleted_at.is_(None))
+    if found := list(work.db.scalars(statement.order_by(Image.name_key).limit(10))):
+        raise ObjectInUse(
+            f"{image.name} is the ISO of {', '.join(found)}. Give them another one, or delete "
+            "them first.",
+            kickstarts=found,
+        )
+
+
 def delete(work: Work, image: Image) -> Operation:
     """Queue the end of an image: its copies, its file, its row.  Raises `ObjectInUse`."""
     ensure_unused(work, image)
+    ensure_no_kickstart(work, image)
     return operations.submit(
         work,
         operations.Request(
@@ -81,6 +92,7 @@ def withdraw(work: Work, image: Image) -> None:
     """Offer it to nobody from now on.  Raises `ObjectInUse`."""
     if image.deleted_at is None:
         ensure_unused(work, image)
+        ensure_no_kickstart(work, image)
         image.deleted_at = work.now()
         announce(work.db, "image", image.id, image.pool_id)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
 from ovcadmin.domain import image_sources, names
-from ovcadmin.domain.images import ImageKind
+from ovcadmin.domain.images import FILES, ImageKind
 from ovcadmin.domain.storage_kinds import KINDS
 from ovcadmin.errors import Conflict, DownloadRefused, InvalidInput, NameTaken, NotFound
 from ovcadmin.models import Image, Lineage, Operation, Pool, StoragePool, Volume
@@ -54,6 +54,7 @@ def listing(work: Work) -> list[Image]:
         select(Image)
         .options(
             joinedload(Image.pool),
+            joinedload(Image.installer),
             selectinload(Image.volumes).joinedload(Volume.storage_pool),
         )
         .where(Image.deleted_at.is_(None))
@@ -86,9 +87,9 @@ def choose(work: Work, pool: Pool, image_id: int, kind: ImageKind = ImageKind.DI
 
 
 def starts(work: Work, pool: Pool) -> list[Image]:
-    """Return what a new machine of the pool may start from: base images, then ISOs, then networks.
+    """Return what a new machine of the pool may start from, base images first.
 
-    From an ISO or a network it is installed on an empty disk.
+    From all other kinds it is installed on an empty disk.
     """
     return [image for kind in ImageKind for image in offered(work, pool, kind)]
 
@@ -162,8 +163,7 @@ def register_network(work: Work, pool: Pool, draft: Draft, address: str) -> Imag
 def fetch(work: Work, pool: Pool, draft: Draft, url: str) -> Operation:
     """Queue the download of an image from an address that is allowed, or `DownloadRefused`."""
     draft = uploads.checked(work, draft)
-    if draft.kind is ImageKind.NETWORK:
-        raise InvalidInput("A network boot entry has no file.", fields={"kind": "disk or iso"})
+    uploads.ensure_file(draft)
     if image_sources.allowing(work.settings.image_sources, url) is None:
         raise DownloadRefused(
             "Images may not be fetched from there: it is below none of the addresses of the "
@@ -229,7 +229,7 @@ def spread(work: Work, image: Image, store: StoragePool) -> Operation | None:
 
     Raises `Conflict` where the storage pool can hold none, or there is no file to copy from.
     """
-    if not image.source or image.kind == ImageKind.NETWORK:
+    if not image.source or image.kind not in FILES:
         raise Conflict(f"{image.name} has no file in the library that could be copied.")
     if not KINDS[store.driver].holds_images:
         raise Conflict(f"No volume can be made in {store.name}, so {image.name} cannot go there.")

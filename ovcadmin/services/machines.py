@@ -32,6 +32,7 @@ from ovcadmin.services import (
     cloud_init,
     hand_picks,
     images,
+    kickstarts,
     lease_defaults,
     machine_states,
     operations,
@@ -268,7 +269,7 @@ def _new_machine(work: Work, pool: Pool, order: Order) -> Machine:
         state_since=work.now(),
         nics=[Nic(mac=mac, network=_network(order.network))],
         cloud_init=order.cloud_init,
-        **_start(work, pool, order.image),
+        **_start(work, pool, order),
     )
     taken = _name_taken(pool, name)  # before the flush: afterwards nothing can be read any more
     work.db.add(machine)
@@ -302,12 +303,14 @@ def networks(work: Work, pool: Pool) -> list[str]:
     return sorted({name for row in rows for name in row})
 
 
-def _start(work: Work, pool: Pool, image: Image) -> dict[str, Any]:
+def _start(work: Work, pool: Pool, order: Order) -> dict[str, Any]:
     """Say how a machine that starts from the image begins: a disk that is empty is passed over."""
+    image = order.image
+    kickstarts.ensure_alone(image, order.cloud_init)
     os_type = image.os_type if image.os_type in OS_TYPES else next(iter(OS_TYPES))
     found: dict[str, Any] = {"os_type": os_type, "media": _drivers(work, pool, os_type)}
-    if image.kind == ImageKind.ISO:
-        found["media"].append(Medium(target=INSTALLER_DRIVE, image_id=image.id))
+    if (installer := kickstarts.installer(work, pool, image)) is not None:
+        found["media"].append(Medium(target=INSTALLER_DRIVE, image_id=installer.id))
     elif image.kind == ImageKind.NETWORK:
         found["boot"] = "network,disk"
     return found

@@ -58,15 +58,17 @@ def wanted_for(machine: Machine) -> Wanted:
         vcpus=machine.vcpus,
         memory=machine.memory,
         storage=machine.storage,
-        image_id=machine.image_id,
-        image=copied(machine.image),
+        **image_wanted(machine.image),
         networks=frozenset(nic.network for nic in machine.nics if nic.network),
     )
 
 
-def copied(image: Image | None) -> str:
-    """Return the name of the image whose copy the host must reach; blank where none is needed."""
-    return "" if image is None or image.kind == ImageKind.NETWORK else image.name
+def image_wanted(image: Image | None) -> dict[str, Any]:
+    """Name the image whose copy the host must reach: of a kickstart its ISO, or none at all."""
+    if image is None or image.kind == ImageKind.NETWORK:
+        return {"image_id": image.id if image else None, "image": ""}
+    copied = image.installer or image
+    return {"image_id": copied.id, "image": copied.name}
 
 
 def verdicts(

@@ -15,7 +15,7 @@ from ovcadmin.models import Lineage, Machine, Pool, Profile
 from ovcadmin.models.database import announce
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.security.visibility import privileges_on, visible
-from ovcadmin.services import audit, cloud_init, images, machines, pools, sizes
+from ovcadmin.services import audit, cloud_init, images, kickstarts, machines, pools, sizes
 from ovcadmin.work import Work
 
 
@@ -74,6 +74,7 @@ def create(work: Work, pool: Pool, wish: Wish) -> Profile:
     except ValueError as error:
         raise InvalidInput("The profile needs a name.", fields={"name": str(error)}) from None
     image = images.start(work, pool, wish.image_id)
+    kickstarts.ensure_alone(image, wish.cloud_init != cloud_init.NOTHING)
     size = sizes.get(work.settings, wish.size)
     network = wish.network.strip() or None
     if network is not None and (len(network) > 60 or not network.isprintable()):

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from ovcadmin.domain import names
 from ovcadmin.domain.amounts import show_storage
-from ovcadmin.domain.images import ImageKind
+from ovcadmin.domain.images import FILES, LABELS, ImageKind
 from ovcadmin.errors import Conflict, Forbidden, InvalidInput, NameTaken, NotFound
 from ovcadmin.models import Image, ImageUpload, Operation, Pool
 from ovcadmin.models.database import lock_rows
@@ -88,8 +88,7 @@ def begin(work: Work, pool: Pool, draft: Draft, size: int) -> ImageUpload:
     """
     assert work.actor.user_id is not None
     draft = checked(work, draft)
-    if draft.kind is ImageKind.NETWORK:
-        raise InvalidInput("A network boot entry has no file.", fields={"kind": "disk or iso"})
+    ensure_file(draft)
     ensure_size(work, size)
     still = select(func.coalesce(func.sum(ImageUpload.size - ImageUpload.received), 0))
     library.ensure_room(work.settings, size, int(work.db.scalar(still) or 0))
@@ -114,6 +113,12 @@ def begin(work: Work, pool: Pool, draft: Draft, size: int) -> ImageUpload:
         after={"size": size, "kind": upload.kind},
     )  # fmt: skip
     return upload
+
+
+def ensure_file(draft: Draft) -> None:
+    if draft.kind not in FILES:
+        told = f"A {LABELS[draft.kind]} has no file."
+        raise InvalidInput(told, fields={"kind": "disk or iso"})
 
 
 def ensure_size(work: Work, size: int) -> None:

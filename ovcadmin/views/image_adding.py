@@ -17,10 +17,11 @@ from ovcadmin.domain.images import ImageKind
 from ovcadmin.errors import RequestRefused
 from ovcadmin.security.policy import SIGNED_IN
 from ovcadmin.security.privileges import Privilege
-from ovcadmin.services import images, operations, pools, uploads
+from ovcadmin.services import images, kickstarts, operations, pools, uploads
 from ovcadmin.views.calls import Call
 from ovcadmin.views.forms import Done, Form, choice, name, text
 from ovcadmin.views.forms import amount as amount_of
+from ovcadmin.views.kickstarts import answers_text, isos
 from ovcadmin.views.pages import Crumb, Page
 
 KINDS = [("disk", "raw disk: machines are made from it"), ("iso", "ISO: goes into CD drives")]
@@ -53,6 +54,11 @@ class Fetch(_Checked):
 
 class Network(_Described):
     address = text("Address", longest=2000, hint="tftp://, http:// or https://, server and file")
+
+
+class Kickstart(_Described):
+    iso = choice("ISO", insert_before="pool", hint="That the machine is installed from.")
+    answers = answers_text()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +140,26 @@ def network(context: Any, request: Any) -> dict[str, Any] | Response:
 
 
 @view_config(
+    route_name="image_kickstart_new",
+    request_method=("GET", "POST"),
+    renderer="images/add.pt",
+    permission=Privilege.MODIFY,
+)
+def kickstart(context: Any, request: Any) -> dict[str, Any] | Response:
+    form = _form(request, Kickstart(), Privilege.MODIFY)
+
+    def save(values: dict[str, Any]) -> Done:
+        draft, iso = _draft({**values, "kind": "kickstart"}), int(values["iso"])
+        made = kickstarts.add(
+            request.work, _pool(request, values), draft, iso_id=iso, answers=values["answers"]
+        )
+        return Done(text=f"{made.name} is added.", path=request.route_path("image", id=made.id))
+
+    call = Call("POST", "/pools/{pool}/kickstarts", {"name": "web", "iso_id": 2, "answers": "…"})
+    return form.submit(request, save) or _page(context, request, form, "kickstart", call)
+
+
+@view_config(
     route_name="image_upload",
     request_method="GET",
     renderer="images/upload.pt",
@@ -193,6 +219,7 @@ def _form(request: Any, schema: Any, privilege: Privilege) -> Form:
     choices = {
         "pool": [(str(node.pool.id), f"{'· ' * node.depth}{node.pool.name}") for node in nodes],
         "kind": KINDS,
+        "iso": isos(request),
         "os_type": OS_TYPES,
     }
     asked = request.GET.get("pool", "")

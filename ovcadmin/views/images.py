@@ -11,7 +11,7 @@ from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from ovcadmin.domain.images import LABELS, ImageKind
+from ovcadmin.domain.images import FILES, LABELS, ImageKind
 from ovcadmin.errors import InvalidInput
 from ovcadmin.security.policy import SIGNED_IN
 from ovcadmin.security.privileges import Privilege
@@ -21,7 +21,13 @@ from ovcadmin.views.calls import Call
 from ovcadmin.views.forms import Done, Form, choice, name, text
 from ovcadmin.views.pages import Crumb, Empty, Page, crumbs
 
-TABS = (("", "All"), ("disk", "Base images"), ("iso", "ISOs"), ("network", "Network boot"))
+TABS = (
+    ("", "All"),
+    ("disk", "Base images"),
+    ("iso", "ISOs"),
+    ("kickstart", "Kickstarts"),
+    ("network", "Network boot"),
+)
 
 
 class Edited(colander.Schema):
@@ -57,6 +63,10 @@ class ImagePage(Page):
     @property
     def kind(self) -> str:
         return LABELS[ImageKind(self.image.kind)]
+
+    @property
+    def has_file(self) -> bool:
+        return self.image.kind in FILES
 
 
 @view_config(
@@ -94,7 +104,7 @@ def image(context: Any, request: Any) -> dict[str, Any]:
         request,
         found.name,
         machines=sum(counts.values()),
-        places=images.places(request.work, found) if found.kind != ImageKind.NETWORK else (),
+        places=images.places(request.work, found) if found.kind in FILES else (),
         may_modify=Privilege.MODIFY in context.privileges,
     )
     return {"page": page}

@@ -79,8 +79,7 @@ def gauges(
         vcpus=size.vcpus,
         memory=size.memory,
         storage=disk,
-        image_id=image.id,
-        image=placement.copied(image),
+        **placement.image_wanted(image),
         networks=frozenset({network} - {""}),
     )
     return Gauges(

@@ -25,19 +25,22 @@ from ovcadmin.services import (
     devices,
     drives,
     images,
+    kickstarts,
     machines,
     pools,
     sizes,
     storage,
     storage_changes,
     storage_usage,
+    uploads,
     volume_changes,
 )
 from tests.contract.conftest import Console, until
 from tests.integration.test_devices import Devices
 from tests.rig import LibvirtHost
 from tests.rig.base import private_directory, wait_until
-from tests.rig.cloud import cloud
+from tests.rig.cloud import LIBVIRT_POOL, cloud
+from tests.rig.guest import Guest
 
 NETWORK = """
 <network><name>install</name><bridge name='ovcinst0'/>
@@ -185,6 +188,62 @@ def test_a_machine_from_an_iso_starts_it_on_an_empty_disk(made: Devices, tmp_pat
     machine_id = ordered(made, "from-cd", image_id)
     assert made.drives(machine_id)[0][0] == "vda"
     hears(made, machine_id, "FROM-THE-CD")
+
+
+ANSWERS = "lang en_US.UTF-8\nrootpw --lock\nreboot\n"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.requirement("TPL-15")
+def test_a_kickstart_starts_its_iso_with_the_answers_beside_it_and_then_the_disk(
+    made: Devices, tmp_path, starter_image: Path
+) -> None:
+    setup = tmp_path / "rocky.iso"
+    bootable_iso(setup, "FROM-THE-INSTALLER")
+    iso_id = registered(made, "Rocky 9", ImageKind.ISO, setup)
+    with made.work(write=True) as work:
+        draft = uploads.Draft(name="Rocky web", kind=ImageKind.KICKSTART)
+        told = {"iso_id": iso_id, "answers": ANSWERS}
+        image_id = kickstarts.add(work, pools.root(work), draft, **told).id
+    machine_id = ordered(made, "kicked", image_id)
+    drives_ = {
+        one.find("target").get("dev"): one.find("source").get("file")
+        for one in made.xml(machine_id).iterfind("devices/disk")
+    }
+    assert Path(drives_["hda"]).read_bytes() == setup.read_bytes()
+    assert read_disc(Path(drives_["hdd"])) == ("OEMDRV", {"/ks.cfg": ANSWERS})
+    hears(made, machine_id, "FROM-THE-INSTALLER")
+
+    # What an installer does, with its own means: from now on the disk has a system.
+    made.done(machine_id, machines.act, Action.POWER_OFF)
+    with Path(drives_["vda"]).open("r+b") as disk:
+        disk.write(starter_image.read_bytes())
+    made.done(machine_id, machines.act, Action.START)
+    guest = Guest(made.host, made.machine(machine_id).domain_name)
+    look = (
+        "for d in /dev/sr*; do mount -r -t iso9660 $d /seed && cat /seed/ks.cfg; umount /seed; done"
+    )
+    wait_until(lambda: "rootpw --lock" in guest.run(f"({look}) 2>/dev/null"), "the answers", 60)
+    made.done(machine_id, machines.act, Action.POWER_OFF)
+    made.done(machine_id, machines.act, Action.DELETE)
+    assert "kicked" not in made.host.virsh("list", "--all", "--title")
+    assert "seed-" not in made.host.virsh("vol-list", LIBVIRT_POOL)
+
+
+def read_disc(path: Path) -> tuple[str, dict[str, str]]:
+    """The label of an ISO and the texts in it."""
+    iso = pycdlib.PyCdlib()
+    iso.open(str(path))
+    found = {}
+    for entry in iso.list_children(joliet_path="/"):
+        name = entry.file_identifier().decode("utf-16-be")
+        if entry.is_file():
+            content = io.BytesIO()
+            iso.get_file_from_iso_fp(content, joliet_path=f"/{name}")
+            found[f"/{name}"] = content.getvalue().decode()
+    label = iso.pvd.volume_identifier.decode().strip()
+    iso.close()
+    return label, found
 
 
 @pytest.mark.timeout(400)

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from ovcadmin.models import Image
 from ovcadmin.services import library
 from tests.functional.outside import Outside, nothing_waits, run_all
 
@@ -76,3 +77,22 @@ def test_addresses_are_registered_and_fetches_refused_by_the_settings(shell, sit
         "images", "fetch", "https://example.org/d.raw", "--pool", "Cloud", "--name", "d"
     )
     assert (refused.code, "image.source" in refused.err) == (5, True)
+
+
+def test_a_kickstart_is_added_read_and_changed(shell, site, tmp_path):
+    image = site.image("Rocky 9")
+    with site.work() as work:
+        work.db.get_one(Image, image.id).kind = "iso"
+    file = tmp_path / "web.ks"
+    file.write_text("lang en_US.UTF-8\nreboot\n")
+    more = ("--iso", "Rocky 9", "--pool", "Cloud", "--name", "Rocky web")
+    made = shell.json("images", "add-kickstart", file, *more)
+    assert (made["kind"], made["iso"]["name"]) == ("kickstart", "Rocky 9")
+    assert shell("images", "kickstart", "Rocky web").out == file.read_text()
+    file.write_text("lang de_DE.UTF-8\n")
+    shell("images", "kickstart", "Rocky web", "--set", file)
+    assert shell("images", "kickstart", "Rocky web").out == "lang de_DE.UTF-8\n"
+    (listed,) = shell.json("images", "list", "--kind", "kickstart")
+    assert listed["name"] == "Rocky web"
+    other = shell.run("images", "kickstart", "Rocky 9")
+    assert (other.code, "is no kickstart" in other.err) == (4, True)
