@@ -100,7 +100,9 @@ def name(title: str = "Name", **more: Any) -> Any:
 
 def text(title: str, *, longest: int = 1000, **more: Any) -> Any:
     """Declare a line of text; `kind` may be `textarea`, `password`, `hidden`; kept as typed."""
-    attributes = {key: more.pop(key) for key in ("autocomplete", "placeholder") if key in more}
+    attributes = {
+        key: more.pop(key) for key in ("autocomplete", "placeholder", "rows") if key in more
+    }
     length = colander.Length(max=longest, max_err=f"Use at most {longest} characters.")
     return _node(colander.String(), title, validator=length, attributes=attributes, **more)
 

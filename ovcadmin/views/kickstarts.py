@@ -19,7 +19,7 @@ from ovcadmin.views.pages import Crumb, Page, crumbs
 
 def answers_text() -> Any:
     return text(
-        "Answers", kind="textarea", longest=kickstarts.LONGEST,
+        "Answers", kind="textarea", rows="16", longest=kickstarts.LONGEST,
         hint="The text of ks.cfg. Only those who may modify the image see it again.",
     )  # fmt: skip
 

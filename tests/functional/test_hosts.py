@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from ovcadmin.domain.amounts import show_memory
 from ovcadmin.domain.states import State
 from ovcadmin.drivers.hypervisor.base import DomainState, PowerState
 from ovcadmin.errors import LeaseLost
@@ -262,3 +263,27 @@ def test_a_sweep_that_says_nothing_new_is_told_apart(world):
         machines.observe(work, host.id, {}, "sweep", work.now())
     assert is_known(), "a machine that is missing is known to be"
     assert not is_known(states[PowerState.RUNNING])
+
+
+@pytest.mark.requirement("KVM-56")
+def test_the_overview_tells_of_each_host_what_rest_tells(world):
+    pool = world.pool("Web")
+    rows = [world.host(name) for name in ("kvm-a", "kvm-b", "kvm-c")]
+    world.image()
+    for number, (row, size) in enumerate(zip((0, 0, 1), ("small", "tiny", "medium"), strict=True)):
+        world.machine(f"web{number}", pool, host=rows[row], size=size, state=State.RUNNING)
+    page = world.signed_in(world.admin()).get("/hosts").html
+    told = {one["name"]: one for one in world.api(world.admin())("GET", "/hosts").json["items"]}
+    shown = {
+        line.select_one("td.name").get_text(strip=True): line for line in page.select("tbody tr")
+    }
+    assert set(shown) == set(told) == {"kvm-a", "kvm-b", "kvm-c"}
+    assert sum(host["load"]["machines"] for host in told.values()) == 3
+    for name, host in told.items():
+        load, room = host["load"], host["room"]
+        bars = [bar["aria-label"] for bar in shown[name].select("[aria-label]")]
+        assert f"vCPUs promised: {load['vcpus']} used, of {room['vcpus']}" in bars
+        memory = f"{show_memory(load['memory'])} used, of {show_memory(room['memory'])}"
+        assert f"Memory promised: {memory}" in bars
+        assert shown[name].select_one("[data-label=Machines]").get_text() == str(load["machines"])
+        assert host["state"] in shown[name].select_one("td.state").get_text()
