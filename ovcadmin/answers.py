@@ -16,7 +16,7 @@ from pyramid.response import Response
 
 from ovcadmin import errors, refused
 from ovcadmin.errors import DomainError
-from ovcadmin.models.database import AWAY
+from ovcadmin.models.database import AWAY, is_full
 
 log = structlog.get_logger(__name__)
 
@@ -73,14 +73,25 @@ def _as_domain_error(error: BaseException, request: Any) -> DomainError:
     if isinstance(error, HTTPClientError | UnicodeError):
         return errors.RequestRefused("The console cannot read this request.")
     log.error("unexpected", exc_info=error)
-    if isinstance(error, AWAY) or getattr(error, "connection_invalidated", False):
-        return errors.DatabaseUnavailable(
-            "The console's database does not answer. Nothing was changed; try again in a minute."
-        )
+    if (away := _of_the_database(error)) is not None:
+        return away
     return errors.Unexpected(
         f"Something went wrong in the console itself. Its log tells more under {request.id}.",
         request=request.id,
     )
+
+
+def _of_the_database(error: BaseException) -> DomainError | None:
+    if is_full(error):
+        return errors.DatabaseFull(
+            "The disk of the console's database is full. Nothing was changed, and machines keep "
+            "running; it can be read until somebody makes room."
+        )
+    if isinstance(error, AWAY) or getattr(error, "connection_invalidated", False):
+        return errors.DatabaseUnavailable(
+            "The console's database does not answer. Nothing was changed; try again in a minute."
+        )
+    return None
 
 
 def _not_found(error: HTTPNotFound, request: Any) -> DomainError:

@@ -2,9 +2,8 @@
 
 Every error has a stable `code` (with an article in `knowledge/errors/`), a text for people that
 says what happened, on which object, why and what to do, and a `context` of plain values for
-machines.  Services raise them; raising rolls the transaction back; one module per face (pages,
-REST, worker) turns them into an answer.  `expected` errors are part of normal work and are logged
-without a traceback.
+machines.  Raising rolls the transaction back; one module per face (pages, REST, worker) makes an
+answer of it.  `expected` errors are part of normal work and are logged without a traceback.
 """
 
 from __future__ import annotations
@@ -369,6 +368,10 @@ class DatabaseUnavailable(DomainError):
 
     code = "database.unavailable"
     expected = False
+
+
+class DatabaseFull(DatabaseUnavailable):
+    code = "database.full"
 
 
 class SettingInvalid(DomainError):

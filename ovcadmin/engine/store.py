@@ -162,10 +162,15 @@ def note(session: Session, operation: Operation, text: str, now: datetime) -> No
     )
 
 
-def lapsed(session: Session, now: datetime) -> list[Operation]:
-    """Return running operations whose lease ran out: their worker is dead or cut off."""
+def lapsed(session: Session, now: datetime, lease: timedelta) -> list[Operation]:
+    """Return running operations whose lease ran out: their worker is dead or cut off.
+
+    A lease for longer than there are any was written by a clock that was ahead, and not renewed
+    since.
+    """
     statement = select(Operation).where(
-        Operation.state == OperationState.RUNNING, Operation.lease_until < now
+        Operation.state == OperationState.RUNNING,
+        or_(Operation.lease_until < now, Operation.lease_until > now + 2 * lease),
     )
     if dialect_of(session) == "postgresql":
         statement = statement.with_for_update(key_share=True, skip_locked=True, of=Operation)

@@ -29,6 +29,7 @@ from ovcadmin.models.records import Change
 AWAY = (OperationalError, InterfaceError, PoolExhausted)
 """What is raised while the database cannot be reached: nothing can be recorded then."""
 
+_FULL = "53100"
 BUSY_SECONDS = 10
 """How long a writer waits for its turn on SQLite before it gives up."""
 STALLED = 10
@@ -46,6 +47,22 @@ _FEED = """
 """
 """All rows of a transaction in one statement: others wait until it is committed."""
 _TURN_SECONDS = 0.003
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk of the database has no room for what was to be written.
+
+    SQLite takes the whole transaction back by itself then: what is raised last may be that there
+    is no savepoint any more.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if getattr(seen, "sqlite_errorname", "") == "SQLITE_FULL":
+            return True
+        if getattr(seen, "sqlstate", "") == _FULL:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 class Database:

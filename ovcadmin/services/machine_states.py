@@ -7,7 +7,7 @@ the change feed) is written here and nowhere else, in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select
@@ -31,6 +31,8 @@ from ovcadmin.models.database import announce
 from ovcadmin.services import audit, holdings, quotas, strangers, volumes
 from ovcadmin.work import Work
 
+AHEAD = timedelta(minutes=1)
+"""What was learned so much later than now was learned by a clock that was set back since."""
 _EVENTS = {
     State.RUNNING: "started",
     State.SUSPENDED: "suspended",
@@ -80,15 +82,21 @@ def recount(work: Work, operation: Operation) -> None:
     machine.snapshot_storage = _snapshot_storage(work, machine)
     for kind, amounts in due(machine).items():
         holdings.match(work, machine, kind, amounts)
-    last = work.db.scalar(
+    last = _last_event(work, machine)
+    event = _event(work, machine, "resized", operation)
+    if last is None or _amounts(last) != _amounts(event):
+        work.db.add(event)
+
+
+def _last_event(work: Work, machine: Machine) -> MachineEvent | None:
+    statement = (
         select(MachineEvent)
         .where(MachineEvent.machine_id == machine.id)
         .order_by(MachineEvent.at.desc(), MachineEvent.id.desc())
         .limit(1)
     )
-    event = _event(work, machine, "resized", operation)
-    if last is None or _amounts(last) != _amounts(event):
-        work.db.add(event)
+    found: MachineEvent | None = work.db.scalar(statement)
+    return found
 
 
 def _snapshot_storage(work: Work, machine: Machine) -> int:
@@ -222,7 +230,8 @@ def _observe(
     work: Work, machine: Machine, seen: DomainState | None, source: str, at: datetime
 ) -> None:
     newest = max(machine.state_since, machine.power_at or machine.state_since)
-    if machine.stable in (State.NEW, State.CREATE_FAILED, State.BINNED) or newest > at:
+    outdated = at < newest < work.now() + AHEAD
+    if machine.stable in (State.NEW, State.CREATE_FAILED, State.BINNED) or outdated:
         return
     if seen is None:
         if machine.missing_at is None and machine.tail_id is None:
@@ -257,10 +266,15 @@ def _record_life(work: Work, machine: Machine, before: State, operation: Operati
 
 
 def _event(work: Work, machine: Machine, kind: str, operation: Operation | None) -> MachineEvent:
+    """Make an event after the last one: a clock that was set back changes no order.
+
+    Out of order a machine would have been stopped before it was started, and used from then on.
+    """
+    last = _last_event(work, machine)
     return MachineEvent(
         machine_id=machine.id,
         pool_id=machine.pool_id,
-        at=work.now(),
+        at=work.now() if last is None else max(work.now(), last.at),
         kind=kind,
         running=machine.stable in HOLDS_RUNNING,
         vcpus=machine.present("vcpus"),

@@ -97,7 +97,11 @@ def _serving(work: Work) -> list[list[str]]:
 
 def _held(work: Work) -> dict[str, dict[int, str]]:
     """Return by group who watches each host, blank where nobody does any more."""
-    alive = and_(HostWatch.host_id == Host.id, HostWatch.until >= work.now())
+    now = work.now()
+    # Nobody holds it for longer than a lease: that was written by a clock that was ahead.
+    alive = and_(
+        HostWatch.host_id == Host.id, HostWatch.until >= now, HostWatch.until <= now + 2 * LEASE
+    )
     statement = (
         select(Host.id, Host.worker_group, func.coalesce(HostWatch.worker, ""))
         .outerjoin(HostWatch, alive)

@@ -73,7 +73,7 @@ class Chores:
     def begin_due(self) -> None:
         """Start each chore that is due and that no other worker took."""
         with self.work() as work:
-            waiting = chores.asleep(work) | self._busy
+            waiting = chores.asleep(work, {one.name: one.every for one in CHORES}) | self._busy
         for chore in CHORES:
             if chore.name in waiting:
                 continue

@@ -97,6 +97,7 @@ class Runner:
         self._attempts: dict[int, Attempt] = {}
         self._watch = dispatch.Watch(database, dispatch.CHANNEL, pause=gevent.sleep)
         self._word = Event()
+        self._steady = reaper.Steady(utcnow())
         self._stopping = False
 
     # tasks of the crew
@@ -139,7 +140,7 @@ class Runner:
 
     def reap(self) -> None:
         with self._database.writing() as session:
-            reaper.reap(Work(db=session, actor=SYSTEM, settings=self._settings))
+            reaper.reap(Work(db=session, actor=SYSTEM, settings=self._settings), self._steady)
 
     # the end
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from ovcadmin.services import pools
 from tests.functional.world import PASSWORD, form
@@ -56,6 +57,62 @@ def test_a_database_that_is_gone_has_its_own_page(sqlite_world, tmp_path):
     answer = browser.fetch("/api/v1/session")
     assert (answer.status_int, answer.json["code"]) == (503, "database.unavailable")
     assert browser.fetch("/help/errors/database.unavailable").status_int in (200, 503)
+
+
+@contextmanager
+def full(world):
+    """A database without room: SQLite may take no further page, PostgreSQL says what it says."""
+    if world.database.is_sqlite:
+
+        def bound(connection):
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")  # never less than it has
+
+        event.listen(Engine, "begin", bound)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "begin", bound)
+            event.listen(Engine, "begin", _unbound)
+        return
+    with world.database.write.begin() as connection:
+        for statement in (
+            """CREATE FUNCTION no_room() RETURNS trigger AS $$ BEGIN
+                RAISE 'could not extend file' USING ERRCODE = '53100'; END $$ LANGUAGE plpgsql""",
+            "CREATE TRIGGER no_room BEFORE INSERT ON pool FOR EACH ROW EXECUTE FUNCTION no_room()",
+        ):
+            connection.execute(text(statement))
+    try:
+        yield
+    finally:
+        with world.database.write.begin() as connection:
+            connection.execute(text("DROP FUNCTION no_room CASCADE"))
+
+
+def _unbound(connection):
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
+
+
+def test_fault_39_a_full_disk_has_its_own_page_and_code_and_changes_nothing(world):
+    browser, api = world.signed_in(world.admin()), world.api(world.admin())
+    long = "x" * 2000
+    made = []
+    with full(world):
+        for number in range(40):  # what is left in pages that were begun is used first
+            fields = {"name": f"Web{number}", "description": long}
+            page = browser.send(f"/pools/new?parent={world.root().id}", fields)
+            if page.status_int != 303:
+                break
+            made.append(fields["name"])
+        assert page.status_int == 503
+        assert "The disk of the console's database is full" in page.html.get_text()
+        body = {"name": "More", "description": long}
+        answer = api("POST", f"/pools/{world.root().id}/pools", body)
+        assert (answer.status_int, answer.json["code"]) == (503, "database.full")
+        assert browser.get("/pools").status_int == 200
+    assert _names(world) == ["Cloud", *sorted(made, key=lambda name: int(name[3:]))]
+    assert _create(world, browser, "Later").status_int == 303
+    assert "Likely causes" in browser.get("/help/errors/database.full").html.get_text()
 
 
 def test_a_writer_who_holds_the_database_stops_no_reader(sqlite_world):

@@ -13,16 +13,42 @@ if __name__ == "__main__":
 import os
 import sys
 import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event
 
 from ovcadmin.engine import types
 from ovcadmin.engine.run import Run
 from ovcadmin.engine.types import Cancel, OperationType, Step
 from ovcadmin.errors import OutsideError
-from ovcadmin.models import Operation
+from ovcadmin.models import Operation, base
 from ovcadmin.work import Work
 
 PRIVILEGE = "modify"
+CLOCK = "TRIAL_CLOCK"
+"""Names the file with the seconds by which the clock of a worker is wrong."""
+
+
+FULL = "TRIAL_FULL"
+"""Names the file that says, while it is there, that SQLite's disk is full."""
+
+
+def bound(connection: Connection) -> None:
+    """Let SQLite take no page more than it has; never less."""
+    if connection.dialect.name == "sqlite":
+        most = 1 if Path(os.environ[FULL]).exists() else 2**30
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
+
+
+class WrongClock(datetime):
+    """The time of day as a worker tells it that somebody set the clock of."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        file = Path(os.environ[CLOCK])
+        wrong = float(file.read_text()) if file.exists() else 0.0
+        return datetime.now(tz) + timedelta(seconds=wrong)
 
 
 def _write(run: Run, word: str) -> None:
@@ -93,6 +119,11 @@ types.register(
 
 if __name__ == "__main__":
     from ovcadmin.config import Settings
+
+    if FULL in os.environ:
+        event.listen(Engine, "begin", bound)
+    if CLOCK in os.environ:
+        base.datetime = WrongClock
     from ovcadmin.worker.main import run as work_until_told
 
     work_until_told(Settings.from_file(Path(sys.argv[1])))
