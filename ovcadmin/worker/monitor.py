@@ -17,6 +17,7 @@ from gevent.event import Event
 
 from ovcadmin import log
 from ovcadmin.config import Settings
+from ovcadmin.domain import host_versions
 from ovcadmin.drivers.hypervisor.base import DomainState, HostEvent
 from ovcadmin.errors import (
     HypervisorFailed,
@@ -85,6 +86,9 @@ class Monitor:
         # A cheap question first: facts of a fresh daemon may take a minute.
         self._link.hypervisor.states()
         facts = self._link.hypervisor.facts()
+        found = {"libvirt": facts.libvirt_version, "QEMU": facts.qemu_version}
+        if old := host_versions.too_old(**found):
+            raise HypervisorFailed(old)
         self._met_at = time.time()
         if self._unsubscribe is None:
             self._unsubscribe = self._link.hypervisor.subscribe(self._heard)

@@ -11,6 +11,7 @@ from uuid import uuid4
 import libvirt
 
 from ovcadmin import green
+from ovcadmin.domain import host_versions
 from ovcadmin.drivers.hypervisor import pools, xml
 from ovcadmin.drivers.hypervisor.base import HostFacts, Lease, VirtType
 from ovcadmin.drivers.hypervisor.guest import HIDDEN_PREFIX
@@ -62,8 +63,8 @@ def read(conn: Conn, prober: Prober) -> HostFacts:
         cpu_model=capabilities.findtext("host/cpu/model", "unknown"),
         cpus=conn.getInfo()[2],
         memory=_memory(conn),
-        libvirt_version=_dotted(conn.getLibVersion()),
-        qemu_version=_dotted(conn.getVersion()),
+        libvirt_version=host_versions.dotted(conn.getLibVersion()),
+        qemu_version=host_versions.dotted(conn.getVersion()),
         virt_type=virt.type,
         virt_note=virt.note,
         session=urlsplit(conn.getURI()).path == "/session",
@@ -114,10 +115,6 @@ def _memory(conn: Conn) -> int:
         return int(conn.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"])
     except libvirt.libvirtError:
         return int(conn.getInfo()[1]) * 1024
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
 
 
 def _by_setting(virt_type: VirtType) -> Virtualisation:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ovcadmin import green
+from ovcadmin.domain import host_versions
 from ovcadmin.drivers.hypervisor import ssh
 from ovcadmin.drivers.hypervisor.base import Finding
 from ovcadmin.drivers.hypervisor.connection import Dialler, Line
@@ -128,12 +129,14 @@ def _libvirt(uri: str, opened: str) -> Iterator[Finding]:
         return told
 
     try:
-        _, (name, version) = Dialler(uri, opened).dial(ask, deadline=OPEN_SECONDS)
+        _, (name, number) = Dialler(uri, opened).dial(ask, deadline=OPEN_SECONDS)
     except HostUnreachable as error:
         yield Finding(passed=False, text=_explained(uri, error.text))
     else:
-        dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
-        yield Finding(passed=True, text=f"libvirt {dotted} answers on {name}.")
+        version = host_versions.dotted(number)
+        yield Finding(passed=True, text=f"libvirt {version} answers on {name}.")
+        if old := host_versions.too_old(libvirt=version):
+            yield Finding(passed=False, text=old)
 
 
 def _explained(uri: str, text: str) -> str:
