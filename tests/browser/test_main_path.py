@@ -16,6 +16,9 @@ from tests.browser.person import (
     wait_for_prompt,
     wait_for_state,
 )
+from tests.browser.site import free_name, sign_in
+
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -87,6 +90,64 @@ def test_from_sign_in_to_a_running_guest_and_back(signed_in, complaints):
     open_machine(page, first)
     delete(page, first)
     assert domain not in cloud.host.virsh("list", "--all", "--name").split()
+
+
+def make_user(page, cloud, pool_address):
+    """Make a user with the usual role on a pool; return the name."""
+    name = free_name("anna")
+    page.goto(f"{cloud.url}/users/new")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create the user").click()
+    page.get_by_text("is created.").wait_for()
+    number = page.url.rpartition("/")[2]
+    page.goto(f"{pool_address}/grants/new?who=user-{number}")
+    page.locator("main .button.primary").click()
+    page.wait_for_url("**/grants")
+    return name
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.requirement("KVM-58")
+def test_a_user_starts_resets_and_stops_his_own_machine_and_finds_no_other(signed_in, browser):
+    cloud, page = signed_in
+    make_pool(page, cloud)
+    make_machine(page, start=False)
+    wait_for_state(page, "stopped")
+    foreign = page.url
+    make_pool(page, cloud)
+    user = make_user(page, cloud, page.url)
+
+    own = browser.new_context().new_page()
+    sign_in(own, cloud.url, user, PASSWORD)
+    own.goto(page.url.removesuffix("/grants"))
+    name = make_machine(own, start=False)
+    wait_for_state(own, "stopped")
+    domain = domain_of(cloud, own)
+    own.get_by_role("button", name="Start").click()
+    wait_for_state(own, "running")
+    number = cloud.host.virsh("domid", domain)
+    own.get_by_role("link", name="Reset…").click()
+    own.get_by_role("button", name=f"Reset {name}").click()
+    own.get_by_text(f"Reset {name}: accepted.").wait_for()
+    wait_for_state(own, "running")
+    assert cloud.host.virsh("domid", domain) == number
+    own.get_by_role("link", name="Power off").click()
+    own.get_by_role("button", name=f"Power off {name}").click()
+    wait_for_state(own, "stopped")
+    assert cloud.host.virsh("domstate", domain) == "shut off"
+
+    assert own.goto(foreign).status == 404
+    token = own.evaluate("document.querySelector('[name=csrf_token]').value")
+    for action in ("start", "reset", "power_off"):
+        sent = own.request.post(
+            f"{foreign}/actions/{action}", form={"csrf_token": token},
+            headers={"Origin": cloud.url}, max_redirects=0,
+        )  # fmt: skip
+        assert sent.status == 404, action
+    own.context.close()
+    page.goto(foreign)
+    wait_for_state(page, "stopped")
 
 
 @pytest.mark.timeout(200)
