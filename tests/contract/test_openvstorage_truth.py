@@ -43,6 +43,9 @@ def test_a_volume_that_comes_and_goes_ends_where_it_was_wanted_last(cluster, cli
     assert told_router(client, cluster, key) == "kvm-a"
     vpool.move(key, "kvm-b")
     assert told_router(client, cluster, key) == "kvm-a", "the cluster tells it late"
+    cluster.faults.fail_tasks = ["Failed to move"]
+    with pytest.raises(StorageFailed, match="Failed to move"):
+        vpool.move(key, "kvm-a")
     vpool.move(key, "kvm-a")
     assert router_of(cluster, key) == "kvm-a"
     vpool.move(key, "kvm-b")
