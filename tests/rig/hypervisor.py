@@ -220,7 +220,7 @@ class LibvirtHost:
         else:  # a test ended it, or it crashed: no other test shall suffer
             self.start_daemon()
         for name in self._names("list"):
-            self.virsh("undefine", name, "--managed-save", "--snapshots-metadata")
+            self.virsh("undefine", name, "--managed-save", "--snapshots-metadata", "--nvram")
         for name in self._names("pool-list"):
             self.virsh("pool-undefine", name)
         for path in self.images.iterdir():
