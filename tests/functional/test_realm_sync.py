@@ -96,7 +96,7 @@ def test_fault_07_a_worker_killed_while_half_vanishes_loses_nothing_of_what_it_t
     settings = sqlite_world.settings
     gone = []
     # First while people are compared, then in the middle of those who vanished.
-    for point in (16, 24):
+    for point in (14, 20):
         assert killed_at(settings, Outside, (settings,), point)
         with sqlite_world.work() as work:
             out = select(func.count(User.id)).where(User.disabled_by == "directory")
