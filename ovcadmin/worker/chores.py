@@ -34,6 +34,8 @@ logger = structlog.get_logger(__name__)
 
 
 LOOK_ANYWAY_SECONDS = 20.0
+REST_FACTOR = 10
+"""Dividing takes at most a tenth of a worker's time, whatever the number of machines."""
 BATCH = 200
 """Machines in one transaction: others are to have their turn."""
 
@@ -44,13 +46,18 @@ class Turns:
 
     seen: int = -1
     at: float = float("-inf")
+    rests_until: float = float("-inf")
 
     def due(self, change: int) -> bool:
+        if time.monotonic() < self.rests_until:
+            return False
         # Numbers of the feed may come late by a long transaction: now and then all is looked at.
         return change != self.seen or time.monotonic() - self.at > LOOK_ANYWAY_SECONDS
 
-    def done(self, change: int) -> None:
+    def done(self, change: int, cost: float) -> None:
+        """It is done up to this change; the next turn waits in proportion to what this one cost."""
         self.seen, self.at = change, time.monotonic()
+        self.rests_until = self.at + REST_FACTOR * cost
 
 
 @dataclass(frozen=True)
@@ -165,11 +172,13 @@ def _share_rates(chores: Chores) -> None:
         change = latest_change(work.db)
         if not chores.rates.due(change):
             return
+        begun = time.monotonic()
         news = rate_parts.outdated(work)
+        cost = time.monotonic() - begun
     for start in range(0, len(news), BATCH):
         with chores.work(write=True) as work:
             rate_parts.write(work, news[start : start + BATCH])
-    chores.rates.done(change)
+    chores.rates.done(change, cost)
 
 
 CHORES: tuple[Chore, ...] = (
