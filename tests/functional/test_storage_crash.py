@@ -59,9 +59,9 @@ class Outside:
         return WebDownloads(self._sources)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with simulator(tmp_path_factory.mktemp("cluster"), routers={"kvm-a": "127.0.0.1:0"}) as made:
+@pytest.fixture
+def cluster(tmp_path):
+    with simulator(tmp_path / "cluster", routers={"kvm-a": "127.0.0.1:0"}) as made:
         yield made
 
 
