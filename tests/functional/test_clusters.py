@@ -35,7 +35,7 @@ FACTS = ClusterFacts(
                 for guid in ("r1", "r2")
             ),
             configuration={"dtl_mode": "a_sync", "mds_config": {"mds_safety": 3}},
-            statistics={"stored": 5 * 10**9},
+            statistics={"stored": 5 * 10**9, "data_read": 10**9, "data_written": 10**9},
         ),
     ),
 )  # fmt: skip
