@@ -10,9 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ovcadmin.domain.images import ImageKind
 from ovcadmin.domain.states import Action, plain
+from ovcadmin.models import Image, Pool
 from ovcadmin.routes import PAGES
-from ovcadmin.services import machines
+from ovcadmin.services import kickstarts, machines
+from ovcadmin.services.uploads import Draft
+from tests.functional.world import World
 
 UNKNOWN = 999_999
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -44,6 +48,8 @@ class Address:
     @property
     def kind(self) -> str:
         """Of the object: pool, machine, host, ...; blank for lists and what is about oneself."""
+        if self.route.removeprefix("api.") == "image_kickstart":
+            return "kickstart"  # one kind of image
         kind = {"pool_from_above": "pool", "factory": "pool"}.get(self.factory, self.factory)
         return "" if kind in NO_OBJECT else kind
 
@@ -58,6 +64,17 @@ class Address:
 
     def to(self, object_id: int) -> str:
         return self.path.replace("{id}", str(object_id))
+
+
+def kickstart(world: World, name: str, pool: Pool) -> Image:
+    """Make an image of the one kind that has addresses of its own."""
+    iso = world.image(f"{name}-iso", pool)
+    with world.work(world.admin()) as work:
+        work.db.get_one(Image, iso.id).kind = "iso"
+        work.db.flush()
+        draft = Draft(name=name, kind=ImageKind.KICKSTART)
+        where = work.db.get_one(Pool, pool.id)
+        return kickstarts.add(work, where, draft, iso_id=iso.id, answers="text")
 
 
 def every(app: object) -> Iterator[Address]:

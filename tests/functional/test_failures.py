@@ -98,7 +98,7 @@ def test_fault_39_a_full_disk_has_its_own_page_and_code_and_changes_nothing(worl
     long = "x" * 2000
     made = []
     with full(world):
-        for number in range(40):  # what is left in pages that were begun is used first
+        for number in range(400):  # room that is left inside the file is used first
             fields = {"name": f"Web{number}", "description": long}
             page = browser.send(f"/pools/new?parent={world.root().id}", fields)
             if page.status_int != 303:

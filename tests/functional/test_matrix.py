@@ -39,7 +39,8 @@ BESIDE = {"role", "user", "group"}
 """Objects that stand beside the pool tree: seen by whoever sees grants anywhere."""
 POOLED = {
     "pool", "machine", "host", "image", "storage_pool", "operation", "grant", "logical_group",
-    "loan", "quota_request", "note", "case", "snapshot", "profile", "cluster", "recording",
+    "loan", "note", "quota_request", "case", "snapshot", "profile", "cluster", "recording",
+    "kickstart",
 }  # fmt: skip
 STAFFED = {"note", "case"}
 """Seen by whoever sees the grants of the pool."""
@@ -59,8 +60,7 @@ CALLS, COMMANDS = calls(), callers()
 NOBODY = "nobody"
 """A user to whom no grant reaches."""
 WHOLE = "User"
-"""The role that also asks for everything in the pool below; others, where what they hold above it
-counts."""
+"""Also asks for everything in the pool below; others do where what they hold above it counts."""
 HOLDS = {**SHIPPED_ROLES, NOBODY: frozenset()}
 
 
@@ -113,12 +113,9 @@ class Cloud:
             )
             note = Note(kind="machine", object_id=machine.id, text="x", author_id=self.admin.id)
             case = HelpCase(
-                kind="machine",
-                object_id=machine.id,
-                opened_by_id=self.admin.id,
-                owner_id=self.admin.id,
-                text="It does not start.",
-            )
+                kind="machine", object_id=machine.id, opened_by_id=self.admin.id,
+                owner_id=self.admin.id, text="It does not start.",
+            )  # fmt: skip
             work.db.add_all([wish, loan, note, case])
             work.db.flush()
         return {
@@ -135,6 +132,7 @@ class Cloud:
             "loan": loan.id,
             "note": note.id,
             "case": case.id,
+            "kickstart": addresses.kickstart(world, f"{name}-kickstart", pool).id,
             **self._life(name, pool.id, machine.id, image.id),
         }
 

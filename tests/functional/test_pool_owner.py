@@ -12,7 +12,7 @@ from tests.functional.world import form
 
 SECRET = "Zanzibar"
 """Part of every name that the owner may not see."""
-ENOUGH = 150
+ENOUGH = 240
 """Pages that the crawl looks at."""
 
 
@@ -71,7 +71,10 @@ def test_every_page_that_an_owner_reaches_works_and_is_within_his_pool(sqlite_wo
     while waiting and len(seen) < ENOUGH:
         path = waiting.pop(0)
         page = olga.fetch(path)
-        assert page.status_int == 200, path
+        # Some addresses only lead on, such as to the form of the one pool that there is.
+        assert page.status_int in (200, 303), path
+        if page.status_int == 303:
+            page = page.follow()
         assert SECRET not in page.text, path
         if not page.content_type.startswith("text/html"):
             continue
