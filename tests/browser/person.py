@@ -30,7 +30,7 @@ def wait_for_prompt(page, frame="#console"):
         try:
             asking.wait_for(timeout=5_000)
         except TooLate:
-            page.locator(f"{frame} .xterm-helper-textarea").press("Enter")
+            page.locator(f"{frame} .xterm-helper-textarea").press("Enter", timeout=90_000)
         else:
             break
     asking.wait_for()
