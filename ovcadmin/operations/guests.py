@@ -252,9 +252,11 @@ def _bootable(made: MachineSpec, order: list[str]) -> MachineSpec:
     )
 
 
-def keep_key(run: Run, disk: Disk, key: str) -> None:
-    with run.writing() as (work, _):
+def keep_key(run: Run, disk: Disk, key: str, said: str) -> None:
+    """Write down where a disk was made, and say so in the operation's log."""
+    with run.writing() as (work, operation):
         work.db.get_one(Volume, disk.volume_id).key = key
+        run.tell(work, operation, said)
 
 
 def hostname(run: Run, found: Place) -> str:

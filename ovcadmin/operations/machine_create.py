@@ -73,9 +73,7 @@ def clone_disk(run: Run) -> None:
             )
         else:
             made = driver.create(disk.name, whole_blocks(disk.size), host=hostname, memo=run)
-        with run.writing() as (work, operation):
-            work.db.get_one(Volume, disk.volume_id).key = made.key
-            run.tell(work, operation, f"Made volume {made.name}, {made.size} bytes.")
+        guests.keep_key(run, disk, made.key, f"Made volume {made.name}, {made.size} bytes.")
 
 
 def delete_disk(run: Run) -> None:

@@ -63,8 +63,7 @@ def make_swap(run: Run, found: guests.Place) -> None:
             disk.name, whole_blocks(disk.size), host=guests.hostname(run, found),
             memo=guests.DiskMemo(run, disk.volume_id),
         )  # fmt: skip
-        guests.keep_key(run, disk, made.key)
-        run.log(f"Made the swap disk {disk.target} anew.")
+        guests.keep_key(run, disk, made.key, f"Made the swap disk {disk.target} anew.")
 
 
 def _verb(call: Callable[[Hypervisor, str], None], goal: PowerState) -> Callable[[Run], None]:
