@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from openapi_spec_validator import validate
 
 from ovcadmin.api import contract
 
@@ -35,6 +36,10 @@ BY_THE_DATABASE = {
     "listRecordings": {"sort"},  # always the newest first
 }
 """What these lists cannot do, because they are read page by page in one order."""
+
+
+def test_the_contract_keeps_the_rules_of_openapi() -> None:
+    validate(WHOLE)
 
 
 def _parameters(told) -> dict[str, dict]:

@@ -17,7 +17,6 @@ from ovcadmin.drivers.hypervisor.base import DomainState, HostFacts, PowerState,
 from ovcadmin.drivers.storage.base import StoragePoolFacts
 from ovcadmin.engine import store
 from ovcadmin.errors import Busy, InvalidInput, PoolBusy, QuotaExceeded, StateConflict
-from ovcadmin.manage import schema
 from ovcadmin.models import Machine, OperationState, Pool, User
 from ovcadmin.models.database import Database
 from ovcadmin.services import (
@@ -37,6 +36,7 @@ from ovcadmin.services import (
 )
 from ovcadmin.services.reservations import Claim
 from ovcadmin.work import SYSTEM, Actor, Work
+from tests.rig import database
 
 
 class Cloud:
@@ -58,7 +58,7 @@ class Cloud:
         return Work(db=session, actor=actor, settings=self.settings)
 
     def build(self) -> None:
-        schema.upgrade(self.database)
+        database.fill(self.url)
         with self.database.writing() as session:
             work = self.system(session)
             setup.initialise(work)

@@ -21,6 +21,7 @@ from ovcadmin.models.database import Database
 from ovcadmin.services import people
 from ovcadmin.services import setup as first
 from ovcadmin.work import Actor, Work
+from tests.rig import database
 from tests.rig.base import ROOT, TEMPLATES, spawn, wait_until
 
 BUSY = """SELECT count(*) FROM pg_stat_activity
@@ -93,6 +94,7 @@ class Console:
         lines = [f"ovc.{name} = {value}" for name, value in values.items()]
         self.ini.write_text("[app:main]\nuse = egg:ovcadmin\n" + "\n".join(lines) + "\n")
         self.settings = Settings.from_file(self.ini)
+        database.fill(database_url)
         self.password = first_run.initialise(self.settings)
         self.database = Database(self.settings.database_url)
         if self.settings.dispatch == "celery":
