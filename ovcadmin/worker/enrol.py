@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,14 @@ STARTER_TEXT = (
 
 
 class Enrolment:
-    def __init__(self, database: Database, settings: Settings, links: Links) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, links: Links, turn: Callable[[], None]
+    ) -> None:
+        """`turn` has this worker take its share of the hosts at once."""
         self._database = database
         self._settings = settings
         self._links = links
+        self._turn = turn
         self._said = ""
 
     def run(self) -> None:
@@ -59,7 +63,7 @@ class Enrolment:
     def _enrol(self) -> None:
         uri = self._address()
         host = self._host(uri)
-        self._links.refresh()
+        self._turn()
         # Waits until the host answers, or says why it does not.
         connect.ensure_directory(
             self._links.hypervisor(host.id), LIBVIRT_POOL, str(self._directory(uri))

@@ -81,7 +81,7 @@ class Worker:
             self._watch_addresses,
             self._ask_guests,
         )
-        self._enrolment = Enrolment(self._database, settings, self._links)
+        self._enrolment = Enrolment(self._database, settings, self._links, self._turn)
         realms = Realms(self._database, settings)
         outside = Ways(
             hosts=self._links,

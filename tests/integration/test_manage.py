@@ -23,6 +23,7 @@ from ovcadmin.services import people, second_factors, sessions, super_admins
 from ovcadmin.work import SYSTEM, Work
 from tests.rig.articles import blocks, body, commands
 from tests.rig.base import ROOT, TEMPLATES, spawn, wait_until
+from tests.rig.database import fill
 from tests.rig.network import free_port
 
 KINDS = ("gateway", "web", "worker")
@@ -102,7 +103,8 @@ def machine(tmp_path: Path, sqlite_url: str) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def prepared(machine: Machine) -> Machine:
+def prepared(machine: Machine, sqlite_url: str) -> Machine:
+    fill(sqlite_url)
     machine.run("init", "-")
     return machine
 

@@ -209,7 +209,7 @@ def test_fault_39_a_worker_killed_in_the_middle_of_a_move_leaves_one_guest(
     operation = migrate(made, machine_id, second)
     wait_until(lambda: made.operation(operation).progress > 66, "the move under way", 60)
     made.processes[0].kill()
-    made.worker()
+    made.worker(ini=made.variant("quick", migration_speed=0))
     ended = made.ended(operation, 200)
     assert (ended.state, ended.attempt) == (OperationState.DONE, 2), ended.error_text
     assert libvirt_host.virsh("list", "--all", "--name") == ""

@@ -71,9 +71,12 @@ class Process:
         self._popen.wait()
 
     def stop(self, seconds: float = 20) -> int:
-        """Ask it to stop; return the exit code."""
-        self._popen.terminate()
+        """Ask it to stop, and wait until it has; return the exit code."""
+        self.ask_to_stop()
         return self._popen.wait(seconds)
+
+    def ask_to_stop(self) -> None:
+        self._popen.terminate()
 
 
 class Console:
@@ -176,9 +179,12 @@ class Console:
         return self.operation(operation_id)
 
     def close(self) -> None:
-        for process in self.processes:
+        left = [process for process in self.processes if process.code is None]
+        for process in left:
+            process.thaw()
+            process.ask_to_stop()
+        for process in left:
             if process.code is None:
-                process.thaw()
                 try:
                     process.stop(5)
                 except subprocess.TimeoutExpired:
