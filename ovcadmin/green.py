@@ -42,7 +42,9 @@ DECIDED_AT_IMPORT = ("psycopg", "sqlalchemy")
 
 
 def patch() -> None:
-    """Monkey-patch the standard library; the first thing a worker or gateway process does."""
+    """Monkey-patch the standard library; the first thing a worker process does.  Harmless twice."""
+    if monkey.is_module_patched("socket"):
+        return
     late = [name for name in DECIDED_AT_IMPORT if name in sys.modules]
     if late:
         raise RuntimeError(f"green.patch() must run before {', '.join(late)} is imported")

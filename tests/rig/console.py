@@ -23,6 +23,7 @@ from ovcadmin.services import setup as first
 from ovcadmin.work import Actor, Work
 from tests.rig import database
 from tests.rig.base import ROOT, TEMPLATES, spawn, wait_until
+from tests.rig.nursery import bear
 
 BUSY = """SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"""
@@ -36,7 +37,9 @@ class Process:
         self.path = log
         self._before = len(self.log) if log.exists() else 0
         values = [f"{name}={value}" for name, value in environment.items()]
-        self._popen = spawn("env", f"PYTHONPATH={ROOT}", *values, *command, log=log)
+        self._popen = bear(command, log, values) or spawn(
+            "env", f"PYTHONPATH={ROOT}", *values, *command, log=log
+        )
 
     @property
     def log(self) -> str:
