@@ -2,8 +2,8 @@
 
 Every error has a stable `code` (with an article in `knowledge/errors/`), a text for people that
 says what happened, on which object, why and what to do, and a `context` of plain values for
-machines.  Raising rolls the transaction back; one module per face (pages, REST, worker) makes an
-answer of it.  `expected` errors are part of normal work and are logged without a traceback.
+machines.  Raising rolls the transaction back; each face (pages, REST, worker) makes an answer of
+it.  `expected` errors are part of normal work and are logged without a traceback.
 """
 
 from __future__ import annotations
@@ -207,6 +207,10 @@ class PlacementFailed(Conflict):
     code = "placement.no_host"
 
 
+class RunsElsewhere(Conflict):  # another guest has its disks: context `host` and `domain`
+    code = "machine.elsewhere"
+
+
 class AdoptionRefused(Conflict):
     """`reasons`: what of the domain the console cannot manage, one sentence each."""
 
@@ -390,11 +394,7 @@ class Unexpected(DomainError):
 def codes() -> dict[str, type[DomainError]]:
     """Return every code of the tree with the class that first declares it."""
     found: dict[str, type[DomainError]] = {}
-
-    def walk(cls: type[DomainError]) -> None:
-        found.setdefault(cls.code, cls)
-        for sub in cls.__subclasses__():
-            walk(sub)
-
-    walk(DomainError)
+    for kind in (waiting := [DomainError]):
+        found.setdefault(kind.code, kind)
+        waiting += kind.__subclasses__()
     return found

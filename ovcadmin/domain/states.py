@@ -141,6 +141,9 @@ TABLE: dict[Action, Transition] = {
     ),
 }  # fmt: skip
 
+QUIETING = frozenset({Action.SHUTDOWN, Action.POWER_OFF, Action.SUSPEND})
+"""What ends or halts a guest: allowed also while another one writes to the same disks."""
+
 HOLDS_RUNNING = frozenset({State.RUNNING, State.SUSPENDED})
 """States in which a machine takes vcpus, memory, nics and a place of the machines limit."""
 

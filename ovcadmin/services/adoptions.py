@@ -6,8 +6,8 @@ writes down its drives and cards in one transaction; on the host nothing is done
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -45,6 +45,7 @@ from ovcadmin.services import (
     operations,
     pools,
     quotas,
+    rivals,
     strangers,
     volumes,
 )
@@ -86,7 +87,8 @@ class Wish:
 def listing(work: Work, host: Host) -> list[Finding]:
     """Return the domains on the host that are no machines there, judged for the host's own pool."""
     ground = _ground(work, host, host.pool)
-    return [_judged(row, ground) for row in hosts.strangers(work, host)]
+    users = rivals.users(work, ground.stores.values())
+    return [_judged(row, _apart(ground, users, row.uuid)) for row in hosts.strangers(work, host)]
 
 
 def judge(work: Work, host: Host, uuid: str, pool: Pool) -> Finding:
@@ -94,7 +96,8 @@ def judge(work: Work, host: Host, uuid: str, pool: Pool) -> Finding:
     row = strangers.find(work, host.id, uuid)
     if row is None:
         raise NotFound(f"{host.name} has no such domain that is no machine.", uuid=uuid)
-    return _judged(row, _ground(work, host, pool))
+    ground = _ground(work, host, pool)
+    return _judged(row, _apart(ground, rivals.users(work, ground.stores.values()), uuid))
 
 
 def adopt(work: Work, host: Host, uuid: str, pool: Pool, wish: Wish) -> Machine:
@@ -138,7 +141,9 @@ def take(work: Work, machine: Machine, found: Described, seen: DomainState) -> N
     holds more than what was reserved.
     """
     assert machine.host is not None
-    told = obstacles(found, _ground(work, machine.host, machine.pool, machine))
+    ground = _ground(work, machine.host, machine.pool, machine)
+    users = rivals.users(work, ground.stores.values())
+    told = obstacles(found, _apart(ground, users, machine.uuid))
     grown = (
         max(found.vcpus, found.running_vcpus) > machine.running_resources.vcpus
         or max(found.memory, found.running_memory) > machine.running_resources.memory
@@ -241,6 +246,18 @@ def _ground(work: Work, host: Host, pool: Pool, machine: Machine | None = None) 
             if name
         },
     )
+
+
+def _apart(
+    ground: Ground, users: Mapping[tuple[int, str], Sequence[rivals.User]], uuid: str
+) -> Ground:
+    """Count as taken also what other domains have: each would write to it as well."""
+    taken = {
+        place: others[0].words
+        for place, found in users.items()
+        if (others := [user for user in found if user.uuid != uuid])
+    }
+    return replace(ground, volumes={**taken, **ground.volumes})
 
 
 def _whose(volume: Volume) -> str:

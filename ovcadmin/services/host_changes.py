@@ -71,6 +71,8 @@ def edit(work: Work, host: Host, given: Details, version: int | None = None) -> 
         raise Outdated(f"{host.name} was changed by somebody else meanwhile.", host_id=host.id)
     before = asdict(details(host))
     _describe(host, given)
+    if host.uri != before["uri"] and host.state == "up":
+        host.state, host.state_since = "new", work.now()  # nobody has answered there yet
     host.version += 1
     _flush(work, given)
     announce(work.db, "host", host.id, host.pool_id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from ovcadmin.domain import names
 from ovcadmin.domain.load import Load as Measured
 from ovcadmin.drivers.hypervisor.base import HostFacts
-from ovcadmin.errors import InvalidInput, NameTaken, NotFound
+from ovcadmin.errors import HypervisorFailed, InvalidInput, NameTaken, NotFound
 from ovcadmin.models import Host, Lineage, Machine, Pool, Reservation, StoragePool, UnmanagedDomain
 from ovcadmin.models.database import announce
 from ovcadmin.security.privileges import Privilege
@@ -163,8 +163,13 @@ def set_enabled(work: Work, host: Host, *, enabled: bool) -> None:
 
 
 def answered(work: Work, host_id: int, facts: HostFacts | None = None) -> None:
-    """The host answered: it is up.  `facts` are taken in when it was asked for them."""
+    """The host answered: it is up.  `facts` are taken in when it was asked for them.
+
+    Raises `HypervisorFailed` when they are those of another host, which cannot know its machines.
+    """
     host = get(work, host_id)
+    if facts is not None:
+        _ensure_same(work, host, facts)
     host.observed_at = work.now()
     if facts is not None:
         for name in _FACTS:
@@ -175,6 +180,24 @@ def answered(work: Work, host_id: int, facts: HostFacts | None = None) -> None:
         announce(work.db, "host", host.id, host.pool_id)
     if host.state != "up":
         _change_state(work, host, "up", "")
+
+
+def _ensure_same(work: Work, host: Host, facts: HostFacts) -> None:
+    """Raise `HypervisorFailed` when another host answers at the address.
+
+    It would say of every machine that it is missing, and a start would make it there, while the
+    old host may be running it still.
+    """
+    if not host.uuid or not facts.uuid or facts.uuid == host.uuid:
+        return
+    living = select(Machine.id).where(Machine.host_id == host.id, Machine.deleted_at.is_(None))
+    if work.db.scalar(living.limit(1)) is not None:
+        raise HypervisorFailed(
+            f"Another host answers at its address: {facts.hostname or 'one'} with the uuid "
+            f"{facts.uuid}. Machines live on {host.name}, and started there as well they would "
+            f"run twice. Correct the address; if it was rebuilt, set host_uuid = "
+            f'"{host.uuid}" in its libvirtd.conf.'
+        )
 
 
 def heard(work: Work, hosts: Mapping[int, datetime]) -> None:

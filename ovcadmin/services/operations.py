@@ -21,7 +21,7 @@ from ovcadmin.errors import Busy, Conflict, NotFound, StateConflict
 from ovcadmin.models import Host, Image, Lineage, Machine, Operation, OperationState, Pool
 from ovcadmin.models.database import announce
 from ovcadmin.security.visibility import visible
-from ovcadmin.services import audit
+from ovcadmin.services import audit, rivals
 from ovcadmin.work import Work
 
 _MACHINE: Any = Machine.__table__
@@ -70,7 +70,7 @@ class Request:
 
 
 def submit(work: Work, request: Request) -> Operation:
-    """Queue an operation.  Raises `StateConflict` or `Busy`."""
+    """Queue an operation.  Raises `StateConflict`, `Busy` or `RunsElsewhere`."""
     kind = types.get(request.type)
     machine = request.machine
     operation = Operation(
@@ -91,6 +91,8 @@ def submit(work: Work, request: Request) -> Operation:
     if machine is not None and kind.action is not None:
         operation.after_id = machine.tail_id
         operation.from_state, operation.to_state = _judge(machine, kind)
+        if kind.action not in states.QUIETING and machine.stable is not states.State.NEW:
+            rivals.ensure_none(work, machine)
     work.db.add(operation)
     work.db.flush()
     if machine is not None:

@@ -21,11 +21,10 @@ from ovcadmin.models import (
     Lineage,
     Machine,
     Pool,
-    UnmanagedDomain,
     Volume,
 )
 from ovcadmin.security.visibility import visible
-from ovcadmin.services import company, pools
+from ovcadmin.services import company, pools, rivals
 from ovcadmin.services.placement_facts import (
     COMMITTED,
     FACTS,
@@ -34,8 +33,6 @@ from ovcadmin.services.placement_facts import (
     of_hosts,
 )
 from ovcadmin.work import Work
-
-RUNS = ("running", "paused", "shutting_down")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +116,13 @@ def refusal(judged: list[Verdict]) -> PlacementFailed:
 def ensure_room(work: Work, machine: Machine) -> None:
     """Raise `PlacementFailed` when the machine's own host has no room to run it.
 
-    Called after the machine's running reservation was made, which therefore counts already.
+    Or `RunsElsewhere` when a second guest would write to its disks.  Called after the machine's
+    running reservation was made, which therefore counts already.
     """
     host = machine.host
     if host is None:
         return
-    _ensure_runs_nowhere_else(work, machine)
+    rivals.ensure_none(work, machine)
     held = committed(work, [host.id]).get(host.id, Committed())
     chain = select(Lineage.ancestor_id).where(Lineage.pool_id == machine.pool_id)
     candidate = replace(
@@ -145,23 +143,6 @@ def ensure_room(work: Work, machine: Machine) -> None:
             f"{machine.name} cannot run: {'; '.join(verdict.reasons)}. Stop other machines of "
             "this host first, or move it to another host.",
             hosts={host.name: list(verdict.reasons)},
-        )
-
-
-def _ensure_runs_nowhere_else(work: Work, machine: Machine) -> None:
-    """Raise `PlacementFailed` when a second guest would write to the machine's disks."""
-    other = work.db.scalar(
-        select(Host.name)
-        .join(UnmanagedDomain, UnmanagedDomain.host_id == Host.id)
-        .where(UnmanagedDomain.machine_id == machine.id, UnmanagedDomain.power.in_(RUNS))
-        .order_by(Host.name)
-        .limit(1)
-    )
-    if other is not None:
-        raise PlacementFailed(
-            f"{machine.name} cannot run: a guest with its disks runs on {other} already. Power "
-            f"that one off first: two would destroy the data.",
-            hosts={other: ["a guest of this machine runs there already"]},
         )
 
 

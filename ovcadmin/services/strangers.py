@@ -2,7 +2,7 @@
 
 Some are guests of nobody's; some are what one of our machines left behind on a host that it moved
 away from.  The latter keep the machine from being started while they run: two guests with the same
-disks destroy the data.
+disks destroy the data (see services/rivals).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ovcadmin.drivers.hypervisor.base import DomainState
 from ovcadmin.models import Machine, UnmanagedDomain
 from ovcadmin.models.database import announce
 from ovcadmin.models.hosts import Host
+from ovcadmin.services import audit, rivals
 from ovcadmin.work import Work
 
 AGE = timedelta(minutes=5)
@@ -45,19 +46,42 @@ def observe(work: Work, host_id: int, seen: Mapping[str, DomainState]) -> list[s
             continue  # it is on its way: both hosts tell of it
         row = known.pop(uuid, None)
         if row is None:
-            row = UnmanagedDomain(host_id=host_id, uuid=uuid, seen_at=work.now())
+            row = UnmanagedDomain(host_id=host_id, uuid=uuid, power="", seen_at=work.now())
             work.db.add(row)
-        told = (state.name, state.power.value, machine.id if machine else None)
-        changed |= (row.name, row.power, row.machine_id) != told
-        row.name, row.power, row.machine_id = told
+        changed |= _take_in(work, row, machine, state)
         if row.looked_at is None or row.looked_at < work.now() - AGE:
             due.append(uuid)
     for row in known.values():
         changed = True
+        _beside(work, work.db.get(Machine, row.machine_id) if row.machine_id else None)
         work.db.delete(row)
     if changed:
         announce(work.db, "host", host_id, work.db.get_one(Host, host_id).pool_id)
     return due[:AT_ONCE]
+
+
+def _take_in(work: Work, row: UnmanagedDomain, machine: Machine | None, state: DomainState) -> bool:
+    """Write down what the host says of a domain; whether that is news."""
+    told = (state.name, state.power.value, machine.id if machine else None)
+    if (row.name, row.power, row.machine_id) == told:
+        return False
+    begun = state.power.value in rivals.RUNS and row.power not in rivals.RUNS
+    row.name, row.power, row.machine_id = told
+    _beside(work, machine)
+    if machine is not None and begun:
+        host = work.db.get_one(Host, row.host_id)
+        audit.record(
+            work, "machine.elsewhere", "machine", machine.id, machine.name,
+            pool_id=machine.pool_id, after={"host": host.name, "power": state.power.value},
+            outcome="observed",
+        )  # fmt: skip
+    return True
+
+
+def _beside(work: Work, machine: Machine | None) -> None:
+    """Another guest of the machine came, changed or went: whoever looks at it is to know."""
+    if machine is not None:
+        announce(work.db, "machine", machine.id, machine.pool_id)
 
 
 _STRANGER = UnmanagedDomain.__table__.c

@@ -13,7 +13,7 @@ is to read it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from ovcadmin.models import (
     Volume,
 )
 from ovcadmin.models.database import announce, lock_rows
-from ovcadmin.services import reservations
+from ovcadmin.services import reservations, rivals
 from ovcadmin.services.reservations import Claim
 from ovcadmin.work import Work
 
@@ -120,6 +120,12 @@ def attach(work: Work, volume: Volume, wish: Wish) -> None:
     stores = {store.id for store in serving(work, wish.machine.pool, wish.machine.host_id)}
     statement = select(Volume.id).where(Volume.id == volume.id, is_free(wish.machine.pool_id))
     free = volume.storage_pool_id in stores and work.db.scalar(statement) is not None
+    if free and (user := rivals.user_of(work, volume)) is not None:
+        raise Conflict(
+            f"{volume.name} cannot be attached to {wish.machine.name}: {user.words} has it, and "
+            "two guests would destroy the data. Take it away from that one first.",
+            volume_id=volume.id,
+        )
     if not free or not _take(work, volume, wish):
         raise Conflict(
             f"{volume.name} cannot be attached to {wish.machine.name}: it is in use, belongs to "
@@ -242,16 +248,28 @@ def free(work: Work, pool: Pool, host_id: int | None = None) -> list[Volume]:
         .where(Volume.storage_pool_id.in_(stores), is_free(pool.id))
         .order_by(Volume.name, Volume.id)
     )
-    return list(work.db.scalars(statement))
+    return _unshared(work, list(work.db.scalars(statement)))
 
 
 def _free(work: Work, pool: Pool, size: int, stores: list[StoragePool]) -> Iterator[Volume]:
     for store in stores:
-        yield from work.db.scalars(
+        found = work.db.scalars(
             select(Volume)
             .where(Volume.storage_pool_id == store.id, Volume.size == size, is_free(pool.id))
             .order_by(Volume.pool_id.is_(None), Volume.id)  # the pool's own come first
         ).all()
+        yield from _unshared(work, found)
+
+
+def _unshared(work: Work, found: Sequence[Volume]) -> list[Volume]:
+    """Leave out volumes that a guest has which is no machine."""
+    stores = {volume.storage_pool_id for volume in found}
+    taken = rivals.users(work, stores) if stores else {}
+    return [
+        volume
+        for volume in found
+        if not any((volume.storage_pool_id, name) in taken for name in (volume.name, volume.key))
+    ]
 
 
 def _promised(work: Work, wish: Wish) -> list[Volume]:

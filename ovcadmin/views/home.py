@@ -22,6 +22,7 @@ from ovcadmin.services import (
     processes,
     quotas,
     realms,
+    rivals,
     watches,
 )
 from ovcadmin.services.machine_lists import Filter
@@ -38,6 +39,7 @@ FULL = Badge(word="full", shape="triangle", tone="error")
 FAILED = Badge(word="failed", shape="triangle", tone="error")
 OUT_OF_LINE = Badge(word="not synchronised", shape="triangle", tone="warning")
 DOWN = Badge(word="down", shape="triangle", tone="error")
+ELSEWHERE = Badge(word="runs elsewhere", shape="triangle", tone="error")
 LATE = Badge(word="late", shape="triangle", tone="warning")
 TROUBLED = {
     "unknown": Badge(word="unknown", shape="diamond", tone="unknown"),
@@ -81,6 +83,7 @@ class HomePage(Page):
             *_workers(request),
             *_hosts(request, found),
             *_realms(request),
+            *_rivals(request),
             *_machines(request, counts),
             *_pools(request, nodes),
             *_operations(request),
@@ -163,6 +166,16 @@ def _machines(request: Any, counts: dict[str, int]) -> Iterator[Attention]:
                 what=f"{count} machine{'s' if count != 1 else ''}",
                 url=request.route_path("machines", _query=query),
             )
+
+
+def _rivals(request: Any) -> Iterator[Attention]:
+    for machine, host in rivals.listing(request.work):
+        yield Attention(
+            badge=ELSEWHERE,
+            what=machine.name,
+            url=request.route_path("machine", id=machine.id),
+            why=f"another guest with its disks runs on {host}",
+        )
 
 
 def _pools(request: Any, nodes: Sequence[Any]) -> Iterator[Attention]:

@@ -21,6 +21,7 @@ from ovcadmin.services import (
     knowledge_search,
     machines,
     operations,
+    rivals,
 )
 from ovcadmin.services.machines import Badge
 from ovcadmin.views import show
@@ -99,6 +100,8 @@ class MachinePage(Page):
     """What the running guest will only have after it was off."""
     guest: Any = None
     """What the agent in the guest said last."""
+    rivals: Sequence[Any] = ()
+    """Guests that run with its disks beside it."""
 
     @classmethod
     def of(cls, context: Any, request: Any, tab: str) -> MachinePage:
@@ -124,6 +127,7 @@ class MachinePage(Page):
             lease_ends=care.next_end(machine) if care.warns(work, machine) else None,
             pending=devices.pending(machine),
             guest=guests.of(work, machine),
+            rivals=rivals.of(work, machine),
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ovcadmin.domain.resources import Limits
 from ovcadmin.domain.states import Action
-from ovcadmin.errors import InvalidInput, PlacementFailed, StateConflict
+from ovcadmin.errors import InvalidInput, PlacementFailed, RunsElsewhere, StateConflict
 from ovcadmin.models import HostStoragePool, Machine, MachineEvent, OperationState
 from ovcadmin.security.headers import SESSION_COOKIE
 from ovcadmin.services import (
@@ -293,7 +293,7 @@ def test_fault_37_what_a_machine_left_behind_is_shown_and_never_runs_beside_it(
             return [(row.machine_id, row.power) for row in found]
 
     wait_until(lambda: left() == [(machine_id, "running")], "what was left behind")
-    with pytest.raises(PlacementFailed, match="two would destroy the data"):
+    with pytest.raises(RunsElsewhere, match="two would destroy the data"):
         made.act(machine_id, Action.START)
     libvirt_host.virsh("destroy", name)
     wait_until(lambda: left() == [(machine_id, "shutoff")], "its end")
