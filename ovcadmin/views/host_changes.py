@@ -16,9 +16,11 @@ from ovcadmin.errors import InvalidInput
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import host_changes, maintenance
 from ovcadmin.services.host_changes import VIRT_TYPES, Details
-from ovcadmin.views.calls import Call
+from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, amount, choice, name, text, version
 from ovcadmin.views.pages import Page, crumbs
+
+EXAMPLE = "qemu+ssh://root@kvm-a/system"
 
 
 class NewHost(colander.Schema):
@@ -127,7 +129,8 @@ def new(context: Any, request: Any) -> dict[str, Any] | Response:
             call=Call(
                 "POST",
                 f"/pools/{pool.id}/hosts",
-                {"name": "kvm-a", "uri": "qemu+ssh://root@kvm-a/system"},
+                {"name": "kvm-a", "uri": EXAMPLE},
+                shell("ovc hosts enrol", "kvm-a", uri=EXAMPLE, pool=pool.name, wait=True),
             ),
         )
     }
@@ -150,7 +153,10 @@ def edit(context: Any, request: Any) -> dict[str, Any] | Response:
     return form.submit(request, save) or {
         "page": _page(
             request, host, form, title=f"Edit {host.name}", button="Save",
-            call=Call("PATCH", f"/hosts/{host.id}", {"memory_reserve": 2 * 2**20}),
+            call=Call(
+                "PATCH", f"/hosts/{host.id}", {"memory_reserve": 2 * 2**20},
+                shell("ovc hosts edit", host.name, memory_reserve=2 * 2**20),
+            ),
         )
     }  # fmt: skip
 
@@ -201,7 +207,10 @@ def maintain(context: Any, request: Any) -> dict[str, Any] | Response:
     return form.submit(request, save) or {
         "page": _page(
             request, host, form, title=f"Maintenance of {host.name}", button="Begin",
-            call=Call("POST", f"/hosts/{host.id}/maintenance", {"mode": "evacuate"}),
+            call=Call(
+                "POST", f"/hosts/{host.id}/maintenance", {"mode": "evacuate"},
+                shell("ovc hosts maintain", host.name, mode="evacuate", wait=True),
+            ),
             running=maintenance.active(request.work, host.id),
         )
     }  # fmt: skip

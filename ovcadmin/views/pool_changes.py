@@ -81,7 +81,12 @@ def new(context: Any, request: Any) -> dict[str, Any] | Response:
             pool_id=parent.id,
             pool=parent,
             form=form,
-            call=Call("POST", f"/pools/{parent.id}/pools", {"name": form["name"].value or "web"}),
+            call=Call(
+                "POST",
+                f"/pools/{parent.id}/pools",
+                {"name": form["name"].value or "web"},
+                shell("ovc pools create", form["name"].value or "web", parent=parent.name),
+            ),
         )
     }
 
@@ -109,7 +114,12 @@ def edit(context: Any, request: Any) -> dict[str, Any] | Response:
             pool,
             f"Edit {pool.name}",
             form,
-            call=Call("PATCH", f"/pools/{pool.id}", {"name": pool.name}),
+            call=Call(
+                "PATCH",
+                f"/pools/{pool.id}",
+                {"name": pool.name},
+                shell("ovc pools edit", pool.name, name="Shop"),
+            ),
         )
     }
 

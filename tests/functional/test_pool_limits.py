@@ -45,7 +45,7 @@ def test_bars_show_used_pending_promised_and_total(world, admin):
     below = admin.get(f"/pools/{two.id}")
     assert _bar(below, "Running machines") == "Running machines: 1 used, 1 pending, of 3"
     # The level above is there too, with its own figures.
-    assert "Levels above that bound it too: Account" in _words(below)
+    assert "Pools above, whose limits count too: Account" in _words(below)
     quota = form(admin.get(f"/pools/{account.id}/quota"))
     assert [field for field in quota.fields if field and field not in ("csrf_token", "seen")] == [
         "vcpus", "memory", "nics", "machines", "redundancy", "storage",

@@ -18,8 +18,10 @@ import pytest
 
 from ovcadmin.domain.rates import Rates
 from ovcadmin.domain.states import Action
-from ovcadmin.models import OperationState
-from ovcadmin.services import drives, machines, pools, rates
+from ovcadmin.drivers.hypervisor.base import VirtType
+from ovcadmin.drivers.hypervisor.libvirt_host import LibvirtHypervisor
+from ovcadmin.models import Machine, OperationState
+from ovcadmin.services import drives, machines, measurements, pools, rates
 from tests import rig
 from tests.integration.test_cpu_limits import busy
 from tests.rig import LibvirtHost
@@ -134,7 +136,38 @@ def gets(made: Cloud, domain: str, *wanted: int) -> None:
         )
 
 
-@pytest.mark.requirement("OVT-64")
+def figures_are_those_of_libvirt(made: Cloud, machine: Machine) -> None:
+    """The counters are those of `virsh domstats`, and the series is made of them."""
+    host = LibvirtHypervisor("kvm-a", made.host.uri, deadline=5, virt_type=VirtType.QEMU)
+    before = domstats(made, machine.domain_name)
+    told = host.guests()[machine.uuid]
+    after = domstats(made, machine.domain_name)
+    host.close()
+    for name, low in before.items():
+        assert low <= getattr(told, name) <= after[name], name
+    assert told.received > 1500 * KIB
+    assert told.read > 1500 * KIB
+
+    def measured() -> bool:
+        with made.work() as work:
+            rows = measurements.series(work, "machine", machine.id)
+        most = max((row.received for row in rows), default=0)
+        return 50 * KIB < most < 2000 * KIB and any(row.read > 0 for row in rows)
+
+    wait_until(measured, "the network and the disk in the series", 30)
+
+
+def domstats(made: Cloud, domain: str) -> dict[str, int]:
+    """What `virsh domstats` tells of all cards and drives together."""
+    text = made.host.virsh("domstats", "--interface", "--block", domain)
+    kinds = {"received": "rx", "sent": "tx", "read": "rd", "written": "wr"}
+    return {
+        name: sum(int(one) for one in re.findall(rf"\.{short}\.bytes=(\d+)", text))
+        for name, short in kinds.items()
+    }
+
+
+@pytest.mark.requirement("OVT-64", "KVM-46")
 def test_two_machines_share_and_the_measured_rate_follows(made: Cloud) -> None:
     first = made.machine(made.made("web01", start=True))
     second = made.machine(made.made("web02", start=True))
@@ -157,6 +190,7 @@ def test_two_machines_share_and_the_measured_rate_follows(made: Cloud) -> None:
     assert 0.15 < busy(first.uuid) < 0.28
     wait_until(lambda: inbound(made, first.domain_name) == [400], "the whole of it", 60)
     assert 300 * KIB < receives(made, first.domain_name, mac) < 500 * KIB
+    figures_are_those_of_libvirt(made, first)
     # It starts with what it had, and both share again.
     made.act(second.id, Action.START)
     made.settled(second.id)
