@@ -71,10 +71,10 @@ def site(host: rig.LibvirtHost, **settings: object) -> Iterator[Site]:
         on.start(sys.executable, "-m", "ovcadmin.gateway", on.ini)
         on.ready()
         for port in (web, gateway):
-            wait_until(lambda port=port: _answers(port), "web and gateway")  # type: ignore[misc]
+            wait_until(lambda port=port: answers(port), "web and gateway")  # type: ignore[misc]
         yield Site(on, web, gateway)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -22,12 +22,33 @@ from ovcadmin.security.policy import UNDECLARED, Policy
 STATIC = Path(__file__).parents[1] / "static"
 ATTEMPTS = "3"
 """How often a request is tried that lost a race in the database."""
+PIECE = b"a piece of a file"
+"""Stands for one where it is not read, so that none is held in memory."""
 
 
 class Request(pyramid.request.Request):  # type: ignore[misc]  # it has no types
-    """A request whose body stays in memory: the server refuses those larger than 4 MB."""
+    """A request whose body is read where the server has it whole: in memory, or in a file."""
 
     request_body_tempfile_limit = 2**24
+    """Another server's body, which must be copied, is kept in memory: no piece is larger."""
+
+    def make_body_seekable(self) -> None:
+        """Another attempt begins at the body's start again; a copy costs more than all the rest."""
+        seekable = getattr(self.body_file_raw, "seekable", None)
+        if self.is_body_readable and seekable is not None and seekable():
+            self.is_body_seekable = True
+        super().make_body_seekable()
+
+    @pyramid.request.Request.body.getter
+    def body(self) -> bytes:
+        """The whole body, but for a piece of a file, which is read from `body_file_seekable`.
+
+        The contract is checked by this; it says nothing of a piece but that there is one.
+        """
+        if self.content_type == inputs.PIECE_TYPE and self.content_length:
+            return PIECE
+        whole: bytes = super().body
+        return whole
 
 
 def assemble(raw: dict[str, str]) -> Any:

@@ -51,6 +51,7 @@ def _server(application: Any, settings: Settings) -> Any:
             listen=settings.web_listen,
             threads=settings.web_threads,
             max_request_body_size=LARGEST_BODY,
+            recv_bytes=65536,
             ident="",
             # The application itself decides whose X-Forwarded-* it believes (trusted_proxies).
             clear_untrusted_proxy_headers=False,
