@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests.rig.base import spawn, wait_until
 from tests.rig.hypervisor import ENTER, LibvirtHost
 
@@ -26,10 +28,12 @@ class Target:
         self.user, self.password = "console", "twelve-chars-or-more"
 
     def start(self, log: Path) -> subprocess.Popen[bytes]:
+        """Start it; the process ends with the host at the latest."""
         self._run("mkdir", "-p", "/run/tgtd")
         portal = "portal=127.0.0.1:3260"
         process = spawn(*self._inside, "tgtd", "-f", "-C", CONTROL, "--iscsi", portal, log=log)
         wait_until(lambda: self._try("--mode", "system", "--op", "show"), "tgtd", log=log)
+        self._process = psutil.Process(process.pid).children()[0]
         self._admin("target", "new", "--tid", "1", "-T", IQN)
         self._admin("target", "bind", "--tid", "1", "-I", "ALL")
         return process
@@ -53,6 +57,15 @@ class Target:
 
     def drop_portal(self, portal: str) -> None:
         self._admin("portal", "delete", "--param", f"portal={portal}")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it hang: it takes connections and answers nothing."""
+        self._process.suspend()
+        try:
+            yield
+        finally:
+            self._process.resume()
 
     def stop(self) -> None:
         self._try("--mode", "target", "--op", "delete", "--tid", "1", "--force")

@@ -258,6 +258,7 @@ class Link:
     lost: Callable[[str], None] = lambda _reason: None
     """Runs when a connection breaks, in libvirt's event thread: it must only note the fact."""
     line: Line | None = None
+    _aside: list[Line] = field(default_factory=list)
     _backoff: _Backoff = field(default_factory=_Backoff)
     _opening: Any = field(default_factory=green.Lock)
 
@@ -301,11 +302,29 @@ class Link:
 
     def cut(self) -> None:
         """Make the calls that hang return; the next call opens a new connection."""
-        if self.line:
-            self.line.cut()
+        for line in (self.line, *self._aside):
+            if line:
+                line.cut()
+
+    def set_aside(self, line: Line) -> None:
+        """Leave a connection to the call that hangs on it.
+
+        libvirt's client may overlook other calls on it until the next keepalive.
+        """
+        if self.line is line:
+            self.line = None
+            self._aside.append(line)
+
+    def take_back(self, line: Line) -> None:
+        """Close a connection that was set aside: its call has returned."""
+        if line in self._aside:
+            self._aside.remove(line)
+            line.hang_up()
 
     def close(self) -> None:
         self._forget()
+        for line in list(self._aside):
+            self.take_back(line)
 
     def _forget(self) -> None:
         line, self.line = self.line, None

@@ -15,6 +15,7 @@ from lxml import etree
 from lxml.builder import E
 
 from ovcadmin.drivers.hypervisor import xml
+from ovcadmin.drivers.hypervisor.volumes import find_pool
 from ovcadmin.errors import StorageFailed
 
 Conn = Any
@@ -120,9 +121,8 @@ def connect(conn: Conn, spec: PoolSpec) -> None:
             f"The host's libvirt has no backend for pools of type {spec.kind}. Install it there "
             "and restart libvirtd."
         )
-    known = {pool.name(): pool for pool in conn.listAllStoragePools()}
-    if spec.name in known:
-        pool = known[spec.name]
+    pool = find_pool(conn, spec.name)
+    if pool is not None:
         _ensure_same(pool, spec)
         if not pool.isActive():
             pool.create()
@@ -148,12 +148,12 @@ def connect(conn: Conn, spec: PoolSpec) -> None:
 
 def disconnect(conn: Conn, spec: PoolSpec) -> None:
     """Log out and forget the pool; what is stored in it stays."""
-    for pool in conn.listAllStoragePools():
-        if pool.name() == spec.name:
-            _ensure_same(pool, spec)  # somebody else's stays
-            if pool.isActive():
-                pool.destroy()
-            pool.undefine()
+    pool = find_pool(conn, spec.name)
+    if pool is not None:
+        _ensure_same(pool, spec)  # somebody else's stays
+        if pool.isActive():
+            pool.destroy()
+        pool.undefine()
     _forget_secret(conn, spec)
 
 

@@ -52,9 +52,8 @@ class Transfer:
 
 def ensure_pool(conn: Conn, name: str, path: str) -> None:
     """Define, build and start a directory pool; one that is there already is started."""
-    known = {pool.name(): pool for pool in conn.listAllStoragePools()}
-    if name in known:
-        pool = known[name]
+    pool = find_pool(conn, name)
+    if pool is not None:
         found = xml.read(pool.XMLDesc()).findtext("target/path")
         if found != path:
             raise StorageFailed(
@@ -67,6 +66,16 @@ def ensure_pool(conn: Conn, name: str, path: str) -> None:
         pool.build()
         pool.create()
     pool.setAutostart(1)
+
+
+def find_pool(conn: Conn, name: str) -> Pool | None:
+    """Look up one pool: a list of all would wait for one that hangs."""
+    try:
+        return conn.storagePoolLookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
+            return None
+        raise
 
 
 def room(pool: Pool) -> tuple[bool, int, int]:

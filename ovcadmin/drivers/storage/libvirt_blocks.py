@@ -6,6 +6,7 @@ is not copied to them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from ovcadmin.drivers.storage.base import (
     VolumeFacts,
     whole_sectors,
 )
-from ovcadmin.drivers.storage.libvirt_pool import LOGIN_SECONDS, LibvirtPool, as_storage
+from ovcadmin.drivers.storage.libvirt_pool import LOGIN_SECONDS, LibvirtPool
 from ovcadmin.errors import HostUnresponsive, StorageFailed
 
 MADE_HERE = ("logical",)
@@ -42,22 +43,23 @@ class LibvirtBlocks(LibvirtPool):
         super().__init__(quick, bulk, spec.name, spec)
         self._kind = spec.kind
         self._paths = pools.paths(spec)
-        self._by = spec.name
 
     def connect(self) -> None:
         """Log in by every portal: one that is away now is told now."""
         try:
-            for path in self._paths:
-                with as_storage(path.name):
-                    self._quick.call(partial(pools.connect, spec=path), deadline=LOGIN_SECONDS)
+            self._each(pools.connect)
         except StorageFailed:
             self.disconnect()
             raise
 
     def disconnect(self) -> None:
+        self._each(pools.disconnect)
+
+    def _each(self, verb: Callable[..., None]) -> None:
         for path in self._paths:
-            with as_storage(path.name):
-                self._quick.call(partial(pools.disconnect, spec=path), deadline=LOGIN_SECONDS)
+            self._by = path.name
+            self._ask(partial(verb, spec=path), LOGIN_SECONDS)
+        self._by = self._name
 
     def refresh(self) -> None:
         """Look by the first path that answers."""
@@ -97,9 +99,6 @@ class LibvirtBlocks(LibvirtPool):
                 for path in self._paths
             ),
         )
-
-    def _pool(self, conn: Any) -> Any:
-        return conn.storagePoolLookupByName(self._by)
 
     def volumes(self) -> list[VolumeFacts]:
         """Return what there is; a target's controller (LUN 0, no bytes) is none."""

@@ -28,6 +28,7 @@ from ovcadmin.domain.images import ImageKind
 from ovcadmin.drivers.hypervisor import pools, volumes
 from ovcadmin.drivers.hypervisor.base import DiskSpec
 from ovcadmin.drivers.hypervisor.connection import Link
+from ovcadmin.drivers.hypervisor.hanging import ask
 from ovcadmin.drivers.hypervisor.pools import PoolSpec
 from ovcadmin.drivers.hypervisor.volumes import Transfer
 from ovcadmin.drivers.storage import formats
@@ -70,7 +71,8 @@ _SNAPSHOT = re.compile(r"(?P<volume>.+)\.snapshot-(?P<moment>\d{13})-(?P<name>.*
 def ensure_pool(host: Link, name: str, path: str) -> None:
     """Define, build and start a directory pool; one that is there is started."""
     with as_storage(name):
-        host.call(lambda conn: volumes.ensure_pool(conn, name, path), deadline=CALL_SECONDS)
+        ask(host, f"storage pool {name}", lambda conn: volumes.ensure_pool(conn, name, path),
+            deadline=CALL_SECONDS)  # fmt: skip
 
 
 class LibvirtPool(LibvirtTakes):
@@ -85,20 +87,20 @@ class LibvirtPool(LibvirtTakes):
         self._quick = quick
         self._bulk = bulk
         self._name = name
+        self._by = name
+        """The libvirt pool that is asked."""
         self._reflink = True
         """Until the file system says that it cannot."""
 
     def connect(self) -> None:
         if self._spec is not None:
             spec = self._spec
-            with as_storage(self._name):
-                self._quick.call(lambda conn: pools.connect(conn, spec), deadline=LOGIN_SECONDS)
+            self._ask(lambda conn: pools.connect(conn, spec), LOGIN_SECONDS)
 
     def disconnect(self) -> None:
         if self._spec is not None:
             spec = self._spec
-            with as_storage(self._name):
-                self._quick.call(lambda conn: pools.disconnect(conn, spec), deadline=LOGIN_SECONDS)
+            self._ask(lambda conn: pools.disconnect(conn, spec), LOGIN_SECONDS)
 
     def refresh(self) -> None:
         def look(pool: Any) -> None:
@@ -226,11 +228,14 @@ class LibvirtPool(LibvirtTakes):
 
     def _call(self, fn: Callable[[Any], T]) -> T:
         """Run `fn` with the libvirt pool, its failures told as storage's."""
-        with as_storage(self._name):
-            return self._quick.call(lambda conn: fn(self._pool(conn)), deadline=CALL_SECONDS)
+        return self._ask(lambda conn: fn(self._pool(conn)), CALL_SECONDS)
+
+    def _ask(self, fn: Callable[[Any], T], deadline: float) -> T:
+        with as_storage(self._by):
+            return ask(self._quick, f"storage pool {self._by}", fn, deadline=deadline)
 
     def _pool(self, conn: Any) -> Any:
-        return conn.storagePoolLookupByName(self._name)
+        return conn.storagePoolLookupByName(self._by)
 
     def _existing(self, key: str) -> VolumeFacts:
         return self._call(lambda pool: _facts(_sure(pool, key)))
