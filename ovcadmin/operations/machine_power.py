@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ovcadmin.domain.states import TABLE, Action, State
 from ovcadmin.drivers.hypervisor.base import Hypervisor, PowerState
-from ovcadmin.drivers.storage.base import whole_blocks
+from ovcadmin.drivers.storage.base import Serves, whole_blocks
 from ovcadmin.engine.run import Run
 from ovcadmin.engine.types import OperationType, Step
 from ovcadmin.errors import GuestTimeout, HypervisorFailed
@@ -32,7 +32,7 @@ def check_room(run: Run) -> None:
 
     What was ahead of it in the queue may have made the machine larger.
     """
-    guests.place(run)
+    ensure_served(run, guests.place(run))
     with run.writing() as (work, operation):
         machine = work.db.get_one(Machine, run.machine_id)
         devices.reserve_running(work, machine, operation, State.RUNNING)
@@ -49,6 +49,14 @@ def define_again(run: Run) -> None:
         seeds.make_at(run, found.host_id)
     if state is None:
         host.define(guests.spec(run, found))
+
+
+def ensure_served(run: Run, found: guests.Place) -> None:
+    """Refuse to start a guest on a volume that two storage routers would write, or none."""
+    for disk in guests.disks(run):
+        driver = guests.storage(run, disk, found.host_id)
+        if isinstance(driver, Serves) and not disk.swap:
+            driver.ensure_served(disk.key or disk.name)
 
 
 def make_swap(run: Run, found: guests.Place) -> None:

@@ -119,6 +119,21 @@ def test_a_halted_volume_is_refused_in_the_words_of_the_cluster(cluster, client,
     assert router_of(cluster, key) == "kvm-b"
 
 
+def test_fault_38_a_volume_is_served_by_one_storage_router_or_not_used(cluster, vpool, raw):
+    key = disk(vpool, raw)
+    vpool.ensure_served(key)
+    vpool.move(key, "kvm-b")
+    vpool.ensure_served(key)
+    cluster.faults.claimed = {key: "kvm-a"}
+    with pytest.raises(StorageFailed, match="disagree: kvm-a and kvm-b each say") as refused:
+        vpool.ensure_served(key)
+    assert refused.value.context["routers"] == ["kvm-a", "kvm-b"]
+    cluster.faults.claimed = {}
+    cluster.faults.halted = [key]
+    with pytest.raises(StorageFailed, match="No storage router of cluster serves volume"):
+        vpool.ensure_served(key)
+
+
 def test_a_storage_router_on_which_nothing_listens_refuses_and_comes_back(cluster, vpool):
     vpool.volumes()
     place = urlsplit(cluster.addresses["kvm-a"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ovcadmin.domain.states import Action
+from ovcadmin.drivers.hypervisor.base import PowerState
 from ovcadmin.drivers.storage.base import StoragePoolFacts
 from ovcadmin.models import Machine, Snapshot
 from ovcadmin.services import clones, drives, machines, quota_check, snapshots, storage
@@ -66,6 +67,25 @@ def asked(site, ask, kind, number):
 def by_hand(site, disk, name):
     """Somebody clones the last snapshot of a disk by other tools."""
     site.cluster.clone(disk, disk.router_guid, name, disk.snapshots[-1].guid)
+
+
+def test_fault_38_no_guest_starts_on_a_volume_that_two_storage_routers_claim(site, running):
+    machine_id = site.machine()
+    running.faults.claimed = {site.disk(machine_id).guid: "kvm-b"}
+    api, browser = site.world.api(site.world.admin()), site.world.signed_in(site.world.admin())
+    api("POST", f"/machines/{machine_id}/actions/start")
+    (refused,) = site.run()
+    assert refused.error_code == "storage.failed"
+    told = "disagree: kvm-a and kvm-b each say that they serve volume"
+    assert told in browser.get(f"/operations/{refused.id}")
+    with site.world.work() as work:
+        machine = machines.get(work, machine_id)
+        uuid, host_id = machine.uuid, machine.host_id
+        assert machine.state == "stopped"
+    assert site.hosts[host_id].state(uuid).power is PowerState.SHUTOFF
+    running.faults.claimed = {}
+    api("POST", f"/machines/{machine_id}/actions/start")
+    assert [one.error_text for one in site.run()] == [""]
 
 
 def test_a_snapshot_of_two_disks_goes_whole_or_stays_whole(site, two_disks):

@@ -20,7 +20,15 @@ from ovcadmin.testing.openvstorage import Plan, Simulator
 
 REAL = "OVC_TEST_OPENVSTORAGE"
 SWIFT = Patience(
-    connect=1, answer=2, task=6, sync=20, appear=2, first_look=0.02, last_look=0.2, longest_pause=3
+    connect=1,
+    answer=2,
+    task=6,
+    sync=20,
+    appear=2,
+    stale=0.3,
+    first_look=0.02,
+    last_look=0.2,
+    longest_pause=3,
 )
 """Deadlines for a cluster on this machine."""
 

@@ -243,6 +243,15 @@ class Shares(Protocol):
         ...
 
 
+@runtime_checkable
+class Serves(Protocol):
+    """Storage whose volumes are each served by one machine of the storage's own."""
+
+    def ensure_served(self, key: str) -> None:
+        """Raise `StorageFailed` unless exactly one serves the volume: two writers would ruin it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """What a volume holds: bytes, and their SHA-256."""

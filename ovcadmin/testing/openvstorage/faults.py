@@ -39,6 +39,8 @@ class Faults:
     """All counters are zero, as when the volume driver does not answer."""
     halted: list[str] = field(default_factory=list)
     """vDisks (guids) that no storage router serves."""
+    claimed: dict[str, str] = field(default_factory=dict)
+    """vDisks (guids) that one more storage router (name) says it serves: two writers."""
     silent_alba: bool = False
     """The plugin that knows the capacity of the backend is not there."""
 

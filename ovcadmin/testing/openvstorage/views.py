@@ -46,6 +46,7 @@ class Views:
                 "cluster_node_config": lambda driver: {
                     "network_server_uri": f"tcp://{driver.ip}:26203"
                 },
+                "vdisks_guids": self._served,
             },
             {
                 "vpool_guid": lambda driver: driver.vpool_guid,
@@ -61,6 +62,18 @@ class Views:
         """
         for name in ("snapshots", "snapshot_ids", "is_vtemplate"):
             self._cached.pop((disk.guid, name), None)
+
+    def _served(self, driver: Driver) -> list[str]:
+        """The volumes that the driver on one storage router says it serves."""
+        faults = self._cluster.faults
+        router = self._cluster.routers[driver.router_guid].name
+        return [
+            disk.guid
+            for disk in self._cluster.disks.values()
+            if disk.vpool_guid == driver.vpool_guid
+            and disk.guid not in faults.halted
+            and (disk.router_guid == driver.router_guid or faults.claimed.get(disk.guid) == router)
+        ]
 
     def _vdisks(self) -> Kind:
         own: dict[str, Callable[[Disk], Any]] = {

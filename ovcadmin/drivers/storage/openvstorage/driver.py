@@ -143,6 +143,14 @@ class VPool(BaseImages, Snapshots):
         wanted = {"target_storagerouter_guid": self._router(host)}
         self._do(f"vdisks/{self._sure(key)['guid']}/move/", wanted)
 
+    def ensure_served(self, key: str) -> None:
+        found = self._sure(key)
+        end = time.monotonic() + self._client.patience.stale
+        while len(said := survey.serving(self._client, self._guid, found["guid"])) != 1:
+            if time.monotonic() > end:
+                raise _not_by_one(str(found["name"]), said, self._client.name)
+            green.sleep(self._client.patience.last_look)
+
     def disk(self, key: str, *, target: str, boot_order: int | None) -> DiskSpec:
         if not self._edge:
             return DiskSpec(source=self._path(key), target=target, boot_order=boot_order)
@@ -273,6 +281,18 @@ class VPool(BaseImages, Snapshots):
         ):
             green.sleep(self._client.patience.first_look)
         return found
+
+
+def _not_by_one(name: str, said: list[str], cluster: str) -> StorageFailed:
+    why = (
+        f"The storage routers of {cluster} disagree: {' and '.join(said)} each say that they "
+        f"serve volume {name}, and two writers would ruin it. Have the volume restarted on one "
+        "of them, then start the machine again."
+        if said
+        else f"No storage router of {cluster} serves volume {name}: it is halted. Have it "
+        "restarted there, then start the machine again."
+    )
+    return StorageFailed(why, volume=name, routers=said)
 
 
 def _sized(size: int) -> int:

@@ -20,6 +20,8 @@ class Patience:
     """Of clones and rollbacks, which wait for the backend."""
     appear: float = 10.0
     """How long something may take to show that was asked for by a call without an answer."""
+    stale: float = 20.0
+    """For so long a storage router may still name a volume that was moved away from it."""
     first_look: float = 0.2
     last_look: float = 1.0
     """Pauses between two looks at a task grow from the one to the other."""

@@ -77,6 +77,19 @@ def _driver(client: Client, vpool: str, router: str) -> Item:
     return here[0]
 
 
+def serving(client: Client, vpool: str, disk: str) -> list[str]:
+    """Return the names of the storage routers that say they serve a vDisk."""
+    drivers = client.every(
+        "storagedrivers/", vpool_guid=vpool, contents="vdisks_guids,storagerouter"
+    )
+    routers = {one["guid"]: str(one["name"]) for one in client.every("storagerouters/")}
+    return sorted(
+        routers.get(one["storagerouter_guid"], str(one["name"]))
+        for one in drivers
+        if disk in one["vdisks_guids"]
+    )
+
+
 def any_router(client: Client, vpool: str) -> str:
     """Return a storage router that serves the vPool."""
     drivers = client.every("storagedrivers/", vpool_guid=vpool, contents="status,storagerouter")
