@@ -35,7 +35,7 @@ from ovcadmin.services import (
 from ovcadmin.services.adoptions import Wish
 from ovcadmin.work import Work
 from ovcadmin.worker import connect
-from tests.functional.dying import killed_at
+from tests.functional.dying import AMID, killed_at
 from tests.functional.outside import run_all
 from tests.functional.world import World
 from tests.rig import LibvirtHost
@@ -102,24 +102,32 @@ class Site:
         """Have `ask` queue an operation again and again, and its worker die later each time."""
         at, died = first, True
         while died:
-            with self.world.work(self.admin) as work:
-                number = ask(work).id
-            died = killed_at(self.world.settings, Outside, (self.uri,), at)
-            if died:
-                with self.world.work() as work:
-                    work.db.get_one(Operation, number).lease_until = utcnow()
-                with self.world.work() as work:
-                    reaper.reap(work)
-            self.calm()
-            with self.world.work() as work:
-                ended = work.db.get_one(Operation, number)
-                assert ended.state == OperationState.DONE, (at, ended.error_text)
-                assert quota_check.differences(work) == []
-                assert machine_states.reservation_differences(work) == []
-            assert self.on_host() == self.in_books(), at
+            number, died = self.killed(ask, at)
+            self.done_by_another(number, at)
             settled()
             at += EVERY
         assert at > first + EVERY, "there are points before and after every commit"
+
+    def killed(self, ask: Callable[[Work], Operation], at: int) -> tuple[int, bool]:
+        """Have an operation's worker die; return the operation, and whether it came to that."""
+        with self.world.work(self.admin) as work:
+            number = ask(work).id
+        died = killed_at(self.world.settings, Outside, (self.uri,), at)
+        if died:
+            with self.world.work() as work:
+                work.db.get_one(Operation, number).lease_until = utcnow()
+            with self.world.work() as work:
+                reaper.reap(work)
+        return number, died
+
+    def done_by_another(self, number: int, at: int) -> None:
+        self.calm()
+        with self.world.work() as work:
+            ended = work.db.get_one(Operation, number)
+            assert ended.state == OperationState.DONE, (at, ended.error_text)
+            assert quota_check.differences(work) == []
+            assert machine_states.reservation_differences(work) == []
+        assert self.on_host() == self.in_books(), at
 
     def domains(self) -> list[str]:
         return self.virsh("list", "--all", "--name").split()
@@ -141,6 +149,11 @@ class Site:
         with self.world.work(self.admin) as work:
             machines.act(work, machines.get(work, machine_id), action)
         self.calm()
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +235,39 @@ def test_fault_07_an_image_is_one_volume_of_whole_bytes(site: Site, tmp_path: Pa
         site.calm()
 
     site.each(1, ask, settled)
+
+
+def test_fault_07_killed_amid_the_bytes_of_an_image_the_next_attempt_makes_it_whole(
+    site: Site, tmp_path: Path
+) -> None:
+    block, file = os.urandom(MIB), tmp_path / "large.raw"
+    with file.open("wb") as made:
+        for _ in range(320):
+            made.write(block)
+    checksum = digest(file)
+    raw = images.Raw(path=str(file), size=320 * MIB, checksum=checksum)
+    with site.world.work() as work:
+        image_id = images.register(work, pools.root(work), name="Large", raw=raw).id
+    before = site.on_host()
+
+    def ask(work: Work) -> Operation:
+        asked = images.spread(work, images.get(work, image_id), storage.listing(work)[0])
+        assert asked is not None
+        return asked
+
+    number, died = site.killed(ask, AMID)
+    assert died
+    (half,) = site.on_host() - before
+    path = Path(site.virsh("vol-path", half, "--pool", POOL))
+    with path.open("rb") as started:
+        assert started.read(MIB) == block, "bytes had begun to move"
+    assert path.stat().st_blocks * 512 < 320 * MIB, "and had not ended"
+    site.done_by_another(number, AMID)
+    assert site.on_host() - before == {half}
+    assert digest(path) == checksum
+    with site.world.work() as work:
+        image_removal.delete_copy(work, images.get(work, image_id), storage.listing(work)[0])
+    site.calm()
 
 
 def test_fault_07_a_drive_is_one_volume_and_one_device(site: Site) -> None:
