@@ -37,7 +37,7 @@ class Process:
         self.path = log
         self._before = len(self.log) if log.exists() else 0
         values = [f"{name}={value}" for name, value in environment.items()]
-        self._popen = bear(command, log, values) or spawn(
+        self._popen = bear(command, log, environment) or spawn(
             "env", f"PYTHONPATH={ROOT}", *values, *command, log=log
         )
 

@@ -107,7 +107,8 @@ def _become(asked: dict[str, Any]) -> None:
     os.close(nothing)
     os.close(log)
     os.chdir("/")
-    os.environ.update(value.split("=", 1) for value in asked["environment"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
     sys.argv = asked["words"]
     if asked["module"]:
         runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
