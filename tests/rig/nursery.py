@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from select import select
@@ -66,7 +66,7 @@ class Born:
         return self._code
 
 
-def bear(command: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> Born | None:
+def bear(command: Sequence[str | Path], log: Path, environment: dict[str, str]) -> Born | None:
     """Start a command of ours; None for one that no nursery knows."""
     words = [str(word) for word in command]
     if words[0] != sys.executable:
