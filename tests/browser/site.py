@@ -18,12 +18,13 @@ import httpx
 import psutil
 from playwright.sync_api import Page
 
-from ovcadmin.manage.processes import command
+from ovcadmin.manage.processes import MODULES
 from ovcadmin.models import User
 from ovcadmin.services import people
 from tests import rig
 from tests.functional.world import PASSWORD, World
 from tests.rig.base import TEMPLATES, private_directory, spawn, wait_until
+from tests.rig.console import Process
 from tests.rig.network import free_port
 
 OVCADMIN = Path(sys.executable).with_name("ovcadmin")
@@ -68,16 +69,16 @@ class Site:
             )
         )
         self._processes = [
-            spawn(*command(kind, self.ini), log=directory / f"{kind}.log")
+            Process((sys.executable, "-m", MODULES[kind], self.ini), directory / f"{kind}.log")
             for kind in ("web", "gateway")
         ]
         wait_until(lambda: answers(self.url), "the site", seconds=120, log=directory / "web.log")
 
     def close(self) -> None:
         for process in self._processes:
-            process.terminate()
+            process.ask_to_stop()
         for process in self._processes:
-            process.wait(20)
+            process.stop()
         self.world.close()
 
     def administrator(self) -> User:
