@@ -73,8 +73,8 @@ def ask(link: Link, part: str, fn: Callable[[Any], T], *, deadline: float) -> T:
             part=part,
         ) from error
     finally:
-        if _answered(call):
-            stuck.pop(part, None)
+        if _answered(call) and (gone := stuck.pop(part, None)):
+            link.take_back(gone.line)
 
 
 def _ensure_over(link: Link, part: str, before: _Stuck, patience: float) -> None:
