@@ -44,6 +44,16 @@ def order(api, pool, image, **more):
     return api("POST", f"/pools/{pool.id}/machines", body)
 
 
+def test_without_an_iso_the_form_says_what_comes_first(world):
+    world.host()
+    browser = world.signed_in(world.admin())
+    page = browser.get("/images/kickstart")
+    assert "there is none yet" in page
+    assert page.click("add the ISO of the system").request.path == "/images/new"
+    iso(world, "Rocky 9")
+    assert "there is none yet" not in browser.get("/images/kickstart")
+
+
 def test_it_is_added_shown_and_changed_in_pages(world, web):
     browser = world.signed_in(world.anna)
     entry = form(browser.get("/images/kickstart"))
