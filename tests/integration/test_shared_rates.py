@@ -1,7 +1,7 @@
 """A pool's limits shared by its machines on a real host: divided, in the XML, and measured.
 
-What a guest sends is limited by a policer, which the kernel of a test's machine need not have: its
-XML is compared, and only what a guest receives is measured.
+What a guest sends is limited by a policer, which the kernel of a test's machine need not have: only
+what a guest receives is limited and measured.
 """
 
 from __future__ import annotations
