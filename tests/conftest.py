@@ -121,7 +121,8 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     page = context.new_page()
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        advice = "willReadFrequently" in message.text  # on the speed of the screen's library
+        if message.type in ("error", "warning") and not advice:
             complaints.append(f"{message.text} ({message.location.get('url')})")
 
     page.on("console", listen)

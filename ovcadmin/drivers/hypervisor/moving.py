@@ -30,6 +30,8 @@ STALL_SECONDS = 60.0
 """A migration that moves no byte for this long is given up."""
 ABORT_SECONDS = 30.0
 """How long the source may take to give a migration up."""
+REMAINS_SECONDS = 60.0
+"""How long the migration of a worker that died may take to fall apart."""
 DEFINE_SECONDS = 60.0
 
 
@@ -56,6 +58,7 @@ class LibvirtMigrations:
         self, uuid: str, to: Hypervisor, route: Route, *, progress: Callable[[float], None]
     ) -> None:
         assert isinstance(to, LibvirtMigrations)
+        self._await_remains(uuid)
         there = to.connection.links[Lane.MEMORY].open()
         lane = self.connection.links[Lane.MEMORY]
         call = lane.start(lambda conn: _migrate(conn, uuid, there.conn, route))
@@ -75,6 +78,18 @@ class LibvirtMigrations:
                 return call.value  # it had arrived
             raise
         return call.value
+
+    def _await_remains(self, uuid: str) -> None:
+        """Wait until a job of before is over; another one is refused so long."""
+        end = time.monotonic() + REMAINS_SECONDS
+        while self.connection.call(partial(_job, uuid=uuid), lane=Lane.ACT) is not None:
+            if time.monotonic() > end:
+                raise HypervisorFailed(
+                    "Another job of the domain, such as a migration or a dump, is not over after "
+                    f"{REMAINS_SECONDS:g} seconds.",
+                    domain=uuid,
+                )
+            green.sleep(LOOK_SECONDS)
 
     def _watch_migration(
         self, uuid: str, call: green.Call[None], progress: Callable[[float], None]
