@@ -70,6 +70,11 @@ class Candidate:
     companions: tuple[str, ...] = ()
     """Machines elsewhere that the wanted one must be together with."""
 
+    @property
+    def unknown(self) -> bool:
+        """Whether the host has never told what it has."""
+        return not self.responsive and not self.cpus
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
@@ -119,12 +124,20 @@ class Verdict:
         )
 
     @property
+    def summary(self) -> str:
+        """All that in one sentence: `kvm-a is in maintenance; does not answer`."""
+        failed = "; ".join(check.text for check in self.checks if not check.passed)
+        return f"{self.candidate.host} {failed or 'has room'}"
+
+    @property
     def remedies(self) -> tuple[str, ...]:
         return tuple(check.remedy for check in self.checks if not check.passed)
 
 
 def judge(candidate: Candidate, wanted: Wanted) -> Verdict:
-    """Check every rule for one candidate."""
+    """Check every rule for one candidate; of a host that never answered, only how it stands."""
+    if candidate.unknown:
+        return Verdict(candidate=candidate, checks=tuple(_standing(candidate)))
     return Verdict(
         candidate=candidate,
         checks=(
@@ -164,6 +177,7 @@ def smallest_change(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     nearest = min(
         verdicts,
         key=lambda v: (
+            v.candidate.unknown,
             not v.candidate.serves,
             len(v.remedies),
             sum(check.short for check in v.checks if check.rule is Rule.MEMORY),
@@ -212,9 +226,12 @@ def _standing(candidate: Candidate) -> Iterable[Check]:
     yield Check(
         rule=Rule.ANSWERS,
         passed=candidate.responsive,
-        text="answers" if candidate.responsive else "does not answer",
+        text=(
+            "answers" if candidate.responsive
+            else "has not answered yet" if candidate.unknown else "does not answer"
+        ),
         remedy=f"Make {host} answer.",
-    )
+    )  # fmt: skip
 
 
 def _compute(candidate: Candidate, wanted: Wanted) -> Iterable[Check]:

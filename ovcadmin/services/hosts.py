@@ -221,7 +221,7 @@ def measured(work: Work, host_id: int, found: Measured, *, memory_used: int) -> 
 
 def silent(work: Work, host_id: int, reason: str) -> None:
     """The host does not answer: its machines are unknown, and still count for quota."""
-    host = get(work, host_id)
+    host, reason = get(work, host_id), reason.rstrip(".")  # it stands within sentences
     if host.state != "unresponsive":
         _change_state(work, host, "unresponsive", reason)
     elif host.state_reason != reason:

@@ -34,15 +34,20 @@ class HostLine:
     vcpus: Bar
     memory: Bar
 
+    @property
+    def known(self) -> bool:
+        """Whether the host has ever told what it has."""
+        return bool(self.host.cpus)
+
 
 def host_line(host: Any, load: Load) -> HostLine:
     return HostLine(
         host=host,
         load=load,
         vcpus=Bar(resource="vcpus", label="vCPUs promised", used=load.vcpus,
-                  limit=host.vcpu_room or None, alarm=False),
+                  limit=host.vcpu_room, alarm=False),
         memory=Bar(resource="memory", label="Memory promised", used=load.memory,
-                   limit=host.memory_room or None),
+                   limit=host.memory_room),
     )  # fmt: skip
 
 

@@ -35,6 +35,13 @@ def test_a_host_is_enrolled_by_its_form_and_the_way_to_it_is_tried(world):
     host = row(world, "kvm-b")
     assert (host.memory_reserve, host.cpu_ratio, host.state) == (2 * 2**20, 4.0, "new")
     assert "Check the connection to kvm-b" in browser.get(f"/hosts/{host.id}")
+    with world.work() as work:
+        hosts.silent(work, host.id, "No connection to host kvm-b can be opened: no such name.")
+    page = browser.get(f"/hosts/{host.id}")
+    assert "kvm-b does not answer: No connection" in page
+    assert "no such name.</span>" in page, "one full stop, and nothing of machines it has not"
+    for told in (page, browser.get("/hosts")):
+        assert "no limit" not in told, "what it has is not known"
 
 
 @pytest.mark.parametrize(
