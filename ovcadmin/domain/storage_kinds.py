@@ -17,10 +17,15 @@ class StorageKind:
     """Whether copies of images can be made in it."""
     needs: tuple[str, ...] = ()
     """Fields of its source that must be filled in."""
+    takes: tuple[str, ...] = ()
+    """Further fields that may be."""
     preallocated: bool = False
     """Whether what is found in it was put there to be taken."""
     package: str = "libvirt-daemon"
     """Of Debian, with libvirt's backend for it."""
+
+    def asks_for(self, field: str) -> bool:
+        return field in self.needs or field in self.takes
 
 
 _KINDS = (
@@ -37,6 +42,7 @@ _KINDS = (
         label="NFS",
         libvirt_type="netfs",
         needs=("path", "host", "device"),
+        takes=("format",),
         creates=True,
         holds_images=True,
     ),
@@ -45,6 +51,7 @@ _KINDS = (
         label="File system on a device",
         libvirt_type="fs",
         needs=("path", "device"),
+        takes=("format",),
         creates=True,
         holds_images=True,
     ),
@@ -60,6 +67,7 @@ _KINDS = (
         label="Partitions of a disk",
         libvirt_type="disk",
         needs=("device",),
+        takes=("format",),
         creates=False,
     ),
     StorageKind(
@@ -67,6 +75,7 @@ _KINDS = (
         label="iSCSI (the host logs in)",
         libvirt_type="iscsi",
         needs=("host", "device"),
+        takes=("port", "portals", "initiator", "user", "password"),
         creates=False,
         preallocated=True,
     ),
@@ -75,6 +84,7 @@ _KINDS = (
         label="iSCSI (QEMU logs in)",
         libvirt_type="iscsi-direct",
         needs=("host", "device", "initiator"),
+        takes=("port", "portals", "user", "password"),
         creates=False,
         preallocated=True,
         package="libvirt-daemon-driver-storage-iscsi-direct",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
+from ovcadmin.domain.storage_kinds import CREATING
 from ovcadmin.drivers.storage.base import StoragePoolFacts
 from ovcadmin.errors import NameTaken, NotFound, StorageFailed
 from ovcadmin.models import Host, HostStoragePool, Pool, StoragePool, Volume
@@ -73,9 +74,16 @@ def volumes(work: Work, store: StoragePool) -> list[Volume]:
 
 
 def promised(work: Work) -> dict[int, int]:
-    """Return the bytes of all volumes of each storage pool, as their guests see them."""
-    statement = select(Volume.storage_pool_id, func.sum(Volume.size)).group_by(
-        Volume.storage_pool_id
+    """Return the bytes of all volumes of each storage pool, as their guests see them.
+
+    Where none are made, those that nobody has are what is left, and do not count.
+    """
+    had = or_(Volume.machine_id.is_not(None), Volume.image_id.is_not(None), Volume.use != "")
+    statement = (
+        select(Volume.storage_pool_id, func.sum(Volume.size))
+        .join(StoragePool)
+        .where(or_(StoragePool.driver.in_(CREATING), had))
+        .group_by(Volume.storage_pool_id)
     )
     return {store_id: int(size) for store_id, size in work.db.execute(statement)}
 

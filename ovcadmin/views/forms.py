@@ -17,7 +17,7 @@ A template shows a whole form with `macros.form`, or single fields: `form['name'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -147,6 +147,10 @@ class Field:
     @property
     def id(self) -> str:
         return f"field-{self.name}"
+
+    def only(self, other: str, values: Iterable[str]) -> None:
+        """Have the page show this field only while the field `other` has one of these values."""
+        self.attributes = {**self.attributes, "data-when": f"{other}={' '.join(values)}"}
 
     @property
     def describedby(self) -> str | None:

@@ -27,11 +27,21 @@ class Line:
     store: Any
     space: Bar
     """What its disks hold of what is there."""
-    promised: Bar
-    """What the volumes may grow to, of what is there."""
+    promised: Bar | None
+    """What the volumes may grow to, of what is there; None where they are taken as they are."""
+
+    @property
+    def free(self) -> int:
+        return max((self.space.limit or 0) - self.space.used, 0)
 
 
 def line(store: Any, promised: int) -> Line:
+    """Return the bars of a storage pool, in which `promised` bytes of volumes have an owner."""
+    if store.driver in KINDS and not KINDS[store.driver].creates:
+        taken = Bar(
+            resource="storage", label="Volumes taken", used=promised, limit=store.capacity or None
+        )
+        return Line(store=store, space=taken, promised=None)
     space = Bar(
         resource="storage",
         label="Storage in use",

@@ -35,23 +35,23 @@ class NewStore(colander.Schema):
     path = text(
         "Directory",
         missing="",
-        hint="Directory, NFS, file system: where the host shows it.",
+        hint="Where the host shows it.",
     )
-    host = text("Server", missing="", hint="NFS and iSCSI: name or address.")
+    host = text("Server", missing="", hint="Its name or address.")
     port = count("Port", missing=None, hint="Blank: the usual one.")
     portals = text(
         "Further portals",
         kind="textarea",
         missing="",
-        hint="iSCSI by several paths: server or server:port of the same target, one a line.",
+        hint="Several paths: server or server:port of the same target, one a line.",
     )
     device = text(
         "Export, target or device",
         missing="",
         hint="NFS: the export. iSCSI: the target's IQN. LVM: the volume group. Others: the device.",
     )
-    format = text("Format", longest=20, missing="", hint="Of a device: ext4, gpt.")
-    initiator = text("Initiator", missing="", hint="iSCSI: the IQN under which the host logs in.")
+    format = text("Format", longest=20, missing="", hint="Of the device: ext4, gpt.")
+    initiator = text("Initiator", missing="", hint="The IQN under which the host logs in.")
     user = text(
         "CHAP user", missing="", hint="Blank: the target asks for none.", autocomplete="off"
     )
@@ -112,6 +112,8 @@ def new(request: Any) -> dict[str, Any] | Response:
         "driver": [(kind.driver, kind.label) for kind in LISTED if kind not in lacking],
     }
     form = Form(NewStore(), {"driver": LISTED[0].driver}, choices=choices)
+    for one in (*FIELDS, "path", "password"):
+        form[one].only("driver", [kind.driver for kind in LISTED if kind.asks_for(one)])
 
     def save(values: dict[str, Any]) -> Done:
         draft = storage_changes.Draft(

@@ -93,6 +93,18 @@ countSelected();
 // --- forms that follow their fields ------------------------------------------------------------
 on("change", "[data-submits]", (field) => field.form.requestSubmit());
 
+// A field with `data-when="kind=a b"` is asked for only while the field `kind` says a or b.
+function showAsked() {
+  for (const field of $$("[data-when]")) {
+    const [other, values] = field.dataset.when.split("=");
+    const asked = values.split(" ").includes(field.form.elements[other].value);
+    field.disabled = !asked;
+    field.closest(".field").hidden = !asked;
+  }
+}
+document.addEventListener("change", showAsked);
+showAsked();
+
 // --- forms are sent once ------------------------------------------------------------------------
 // A second press of the same button, or Back and press again, must not act twice.  The entry in the
 // tab's history keeps a mark that goes with the form: the server knows what came with it before.

@@ -130,3 +130,24 @@ def test_fault_22_what_was_typed_is_nowhere_when_one_has_signed_out(office, page
     page.locator("form[action$='/signout'] button").first.evaluate("button => button.click()")
     page.get_by_label("User name").wait_for()
     assert "secret" not in page.evaluate(kept)
+
+
+def test_a_form_asks_only_for_what_the_chosen_kind_needs_and_back_finds_it_so(office, page):
+    """The storage pool that the host could not reach: Back, and what was typed is mended."""
+    page.goto(f"{office.url}/storage/new")
+    server, initiator = field(page, "Server"), field(page, "Initiator")
+    assert field(page, "Directory").is_visible()
+    assert not server.is_visible()
+    field(page, "Kind").select_option(label="iSCSI (QEMU logs in)")
+    assert not field(page, "Directory").is_visible()
+    field(page, "Name").fill("luns")
+    server.fill("10.0.0.9")
+    field(page, "Export, target or device").fill("iqn.2026-11.test:store")
+    initiator.fill("iqn.2026-11.test:console")
+    page.get_by_role("button", name="Try and add it").click()
+    page.get_by_text("luns is being tried").wait_for()
+    assert count(office, Operation, type="storage.connect") == 1
+    page.go_back()
+    wait_for_typed(page, Server="10.0.0.9", Initiator="iqn.2026-11.test:console")
+    assert initiator.is_visible()
+    assert not field(page, "Directory").is_visible()

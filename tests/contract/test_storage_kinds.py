@@ -82,7 +82,7 @@ def test_chap_is_asked_for_kept_as_a_secret_and_a_wrong_one_is_refused(target, l
     target.ask_for_chap()
     before = secrets()
     for wrong in ({}, {"user": target.user, "password": "not-the-right-one"}):
-        with pytest.raises(StorageFailed):
+        with pytest.raises(StorageFailed, match="does not take this CHAP user and password"):
             luns(links, **wrong).connect()
         assert libvirt_host.virsh("pool-list", "--all", "--name").split() == []
         assert secrets() == before
@@ -97,7 +97,7 @@ def test_chap_is_asked_for_kept_as_a_secret_and_a_wrong_one_is_refused(target, l
 def test_a_target_that_is_not_there_is_told_with_those_that_are(target, links, libvirt_host):
     with pytest.raises(StorageFailed, match=f"It has {IQN}"):
         luns(links, device="iqn.2026-11.test:other").connect()
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageFailed, match="No iSCSI server answers at that address and port"):
         luns(links, port=3261).connect()
     assert libvirt_host.virsh("pool-list", "--all", "--name").split() == []
 

@@ -335,6 +335,8 @@ def test_kinds_that_no_host_can_are_left_out_and_explained(site):
     offered = [option["value"] for option in page.html.select("select[name=driver] option")]
     assert offered == ["libvirt-dir", "libvirt-fs", "libvirt-iscsi-direct"]
     assert "No host has libvirt's backend for NFS, LVM volume group" in page.html.get_text()
+    when = page.html.select_one("input[name=initiator]")["data-when"]
+    assert when == "driver=libvirt-iscsi libvirt-iscsi-direct", "asked for of these alone"
     body = {"name": "x", "host_id": host.id, "driver": "libvirt-netfs", "path": "/p",
             "host": "nas", "device": "/e"}  # fmt: skip
     api = site.api(site.admin())

@@ -45,7 +45,7 @@ class Site:
         self.machine = world.machine("web01", self.pool)
 
     def store(
-        self, name: str, *, driver="libvirt-dir", pool=None, available=10 * GB
+        self, name: str, *, driver="libvirt-dir", pool=None, available=10 * GB, capacity=10**12
     ) -> StoragePool:
         with self.world.work() as work:
             where = pools.get(work, (pool or self.pool).id)
@@ -53,7 +53,7 @@ class Site:
             made = storage.attach(
                 work, where, hosts.get(work, self.host.id), name=name, where=target
             )
-            facts = StoragePoolFacts(capacity=10**12, available=available, active=True)
+            facts = StoragePoolFacts(capacity=capacity, available=available, active=True)
             storage.observed(work, made.id, facts)
         return made
 
@@ -296,6 +296,21 @@ def test_when_none_has_room_in_truth_the_operation_fails_and_nothing_is_left(sit
     assert attempt(site, outside, monkeypatch) == "storage.none"
     assert site.world.fingerprint()["volume"] == before
     assert all(not outside.pools[store.id].volumes() for store in stores)
+
+
+def test_where_volumes_are_found_those_that_nobody_has_are_what_is_free(site):
+    store = site.store("array", driver="libvirt-iscsi-direct", capacity=8 * GB, available=0)
+    site.volume(store, "unit:0:0:1", 5 * GB, found=True)
+    other = site.volume(store, "unit:0:0:2", 3 * GB, found=True)
+    reader = site.world.signed_in(site.world.admin())
+    assert "8 GB free of 8 GB" in reader.get(f"/storage/{store.id}").html.get_text()
+    with site.world.work() as work:
+        work.db.get_one(Volume, other.id).machine_id = site.machine.id
+    page = reader.get(f"/storage/{store.id}").html
+    assert "5 GB free of 8 GB" in page.get_text()
+    bars = [bar["aria-label"] for bar in page.select("[aria-label=Space] [role=img]")]
+    assert bars == ["Volumes taken: 3 GB used, of 8 GB"]
+    assert "5 GB" in reader.get("/storage").html.find("a", string="array").find_parent("tr").text
 
 
 def test_a_volume_that_was_found_is_taken_back_from_its_pool(site):

@@ -148,7 +148,7 @@ def _where_supported() -> Iterator[None]:
 
 def domain_error(host: str, error: libvirt.libvirtError) -> DomainError:
     """Map libvirt's error to ours, with its text kept."""
-    text = error.get_error_message() or str(error)
+    text = " ".join((error.get_error_message() or str(error)).split()).rstrip(" .")
     context: dict[str, Any] = {
         "host": host,
         "libvirt_code": error.get_error_code(),

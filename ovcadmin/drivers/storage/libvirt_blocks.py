@@ -24,6 +24,7 @@ from ovcadmin.drivers.storage.base import (
     VolumeFacts,
     whole_sectors,
 )
+from ovcadmin.drivers.storage.hints import explained
 from ovcadmin.drivers.storage.libvirt_pool import LOGIN_SECONDS, LibvirtPool
 from ovcadmin.errors import HostUnresponsive, StorageFailed
 
@@ -47,7 +48,8 @@ class LibvirtBlocks(LibvirtPool):
     def connect(self) -> None:
         """Log in by every portal: one that is away now is told now."""
         try:
-            self._each(pools.connect)
+            with explained():
+                self._each(pools.connect)
         except StorageFailed:
             self.disconnect()
             raise

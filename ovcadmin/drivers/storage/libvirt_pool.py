@@ -42,6 +42,7 @@ from ovcadmin.drivers.storage.base import (
     whole_blocks,
     whole_sectors,
 )
+from ovcadmin.drivers.storage.hints import explained
 from ovcadmin.drivers.storage.transfer import LibvirtTakes
 from ovcadmin.errors import (
     HostUnresponsive,
@@ -95,7 +96,8 @@ class LibvirtPool(LibvirtTakes):
     def connect(self) -> None:
         if self._spec is not None:
             spec = self._spec
-            self._ask(lambda conn: pools.connect(conn, spec), LOGIN_SECONDS)
+            with explained():
+                self._ask(lambda conn: pools.connect(conn, spec), LOGIN_SECONDS)
 
     def disconnect(self) -> None:
         if self._spec is not None:
