@@ -74,11 +74,15 @@ def checked(work: Work, draft: Draft) -> Draft:
 def ensure_name_free(work: Work, name: str, *, beside: int = 0) -> None:
     key = names.key(name)
     taken = select(Image.id).where(Image.name_key == key, Image.deleted_at.is_(None))
-    coming = work.db.execute(select(ImageUpload.id, ImageUpload.name))
-    if work.db.scalar(taken) is not None or any(
-        names.key(other) == key and number != beside for number, other in coming
-    ):
+    if work.db.scalar(taken) is not None:
         raise NameTaken(f"There is already an image {name}; choose another name.", field="name")
+    coming = work.db.execute(select(ImageUpload.id, ImageUpload.name))
+    if any(names.key(other) == key and number != beside for number, other in coming):
+        raise NameTaken(
+            f"A file is being sent for an image {name}; choose another name, or go on with that "
+            "upload.",
+            field="name",
+        )
 
 
 def begin(work: Work, pool: Pool, draft: Draft, size: int) -> ImageUpload:
