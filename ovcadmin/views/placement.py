@@ -13,7 +13,7 @@ from pyramid.view import view_config
 from ovcadmin.domain.placement import Rule, Verdict, Wanted, smallest_change
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import images, migrations, placement, sizes
-from ovcadmin.views.calls import Call
+from ovcadmin.views.calls import Call, shell
 from ovcadmin.views.forms import Done, Form, choice
 from ovcadmin.views.pages import Page, crumbs
 
@@ -98,12 +98,16 @@ def migrate(context: Any, request: Any) -> dict[str, Any] | Response:
                 "POST",
                 f"/machines/{machine.id}/migrate",
                 {"host_id": outlook.best.host_id} if outlook.best else {},
+                shell(
+                    "ovc machines migrate", machine.name,
+                    host=outlook.best.host if outlook.best else None, wait=True,
+                ),
             ),
             back=request.route_path("machine", id=machine.id),
             name=machine.name,
             live=outlook.live,
         )
-    }
+    }  # fmt: skip
 
 
 @view_config(
@@ -143,11 +147,15 @@ def explain(context: Any, request: Any) -> dict[str, Any]:
             call=Call(
                 "GET",
                 f"/pools/{pool.id}/placement?image_id={chosen['image']}&size={chosen['size']}",
+                command=shell(
+                    "ovc pools placement", pool.name,
+                    image=image.name if image else None, size=chosen["size"],
+                ),
             ),
             back=request.route_path("pool", id=pool.id),
             name=pool.name,
         )
-    }
+    }  # fmt: skip
 
 
 def wanted(image: Any, size: Any) -> Wanted:

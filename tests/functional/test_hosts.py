@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from uuid import uuid4
 
 import pytest
@@ -112,6 +113,8 @@ def test_a_dry_run_tells_each_host_rule_by_rule_and_the_smallest_change(world):
     )
     assert "Free 127 MiB of memory on kvm-a" in page
     assert "has 1 MiB of 1 MiB memory free, the machine wants 128 MiB" in page
+    equal = page.html.select_one("details.equal pre").text
+    assert equal == f"ovc pools placement Cloud --image {shlex.quote(image.name)} --size tiny"
 
 
 def test_maintenance_closes_a_host_and_a_host_with_machines_does_not_retire(world):
@@ -174,6 +177,9 @@ def test_machines_of_a_set_are_kept_apart_or_together(world):
         return [check["text"] for check in told[0]["checks"] if not check["passed"]]
 
     assert failing() == []
+    assert "ovc machines migrate web01 --host kvm-b --wait" in browser.get(
+        f"/machines/{one.id}/migrate"
+    )
     edit = form(browser.get(f"/logical-groups/{made['id']}"), f"/logical-groups/{made['id']}/edit")
     edit["placement"] = "apart"
     assert "Webs is saved" in edit.submit().follow()
