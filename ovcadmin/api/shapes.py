@@ -8,6 +8,7 @@ from typing import Any
 from pyramid.renderers import JSON
 
 from ovcadmin.answers import article_path
+from ovcadmin.services import storage
 
 
 def renderer() -> Any:
@@ -281,7 +282,7 @@ def storage_pool(row: Any, promised: int) -> dict[str, Any]:
         "pool": reference(row.pool),
         "active": row.active,
         "capacity": row.capacity,
-        "available": row.available,
+        "available": storage.free(row, promised),
         "promised": promised,
         "observed_at": row.observed_at,
         "hosts": [reference(one) for one in row.hosts],

@@ -88,6 +88,13 @@ def promised(work: Work) -> dict[int, int]:
     return {store_id: int(size) for store_id, size in work.db.execute(statement)}
 
 
+def free(store: StoragePool, promised: int) -> int:
+    """Return the bytes that are left; where no volumes are made, of those that nobody has."""
+    if store.driver in CREATING:
+        return store.available
+    return max(store.capacity - promised, 0)
+
+
 def attach(work: Work, pool: Pool, host: Host, *, name: str, where: Target) -> StoragePool:
     """Write a storage pool down, reached by `host`."""
     store = StoragePool(

@@ -29,10 +29,8 @@ class Line:
     """What its disks hold of what is there."""
     promised: Bar | None
     """What the volumes may grow to, of what is there; None where they are taken as they are."""
-
-    @property
-    def free(self) -> int:
-        return max((self.space.limit or 0) - self.space.used, 0)
+    free: int
+    """Bytes."""
 
 
 def line(store: Any, promised: int) -> Line:
@@ -41,7 +39,7 @@ def line(store: Any, promised: int) -> Line:
         taken = Bar(
             resource="storage", label="Volumes taken", used=promised, limit=store.capacity or None
         )
-        return Line(store=store, space=taken, promised=None)
+        return Line(store=store, space=taken, promised=None, free=storage.free(store, promised))
     space = Bar(
         resource="storage",
         label="Storage in use",
@@ -55,7 +53,7 @@ def line(store: Any, promised: int) -> Line:
         limit=store.capacity or None,
         alarm=False,
     )
-    return Line(store=store, space=space, promised=grown)
+    return Line(store=store, space=space, promised=grown, free=storage.free(store, promised))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -310,6 +310,8 @@ def test_where_volumes_are_found_those_that_nobody_has_are_what_is_free(site):
     assert "5 GB free of 8 GB" in page.get_text()
     bars = [bar["aria-label"] for bar in page.select("[aria-label=Space] [role=img]")]
     assert bars == ["Volumes taken: 3 GB used, of 8 GB"]
+    told = site.world.api(site.world.admin())("GET", f"/storage-pools/{store.id}").json
+    assert (told["available"], told["promised"]) == (5 * GB, 3 * GB)
     assert "5 GB" in reader.get("/storage").html.find("a", string="array").find_parent("tr").text
 
 
