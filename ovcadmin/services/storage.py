@@ -46,9 +46,20 @@ def way_to(store: StoragePool) -> Host:
     hosts = sorted(store.hosts, key=lambda host: (not host.answers, host.id))
     if not hosts:
         raise StorageFailed(
-            f"No host reaches storage pool {store.name} any more.", storage_pool_id=store.id
+            f"No host reaches storage pool {store.name}. {unreached(store)}".strip(),
+            storage_pool_id=store.id,
         )
     return hosts[0]
+
+
+def unreached(store: StoragePool) -> str:
+    """Return what helps when no host reaches it; empty when one does, or nothing is known."""
+    if store.hosts or store.cluster_id is None:
+        return ""
+    return (
+        "None of its cluster's storage routers is known to stand on an enrolled host: say on the "
+        "cluster's page, or with ovc clusters place, which host each one is."
+    )
 
 
 def listing(work: Work) -> list[StoragePool]:

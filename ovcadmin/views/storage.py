@@ -84,6 +84,8 @@ class StoragePoolPage(Page):
     """What the volume took and moved."""
     vpool: Any = None
     """What the cluster told of it, when it is a vPool."""
+    unreached: str = ""
+    """What helps when no host reaches it."""
     cluster: Any = None
 
 
@@ -158,6 +160,7 @@ def store_page(context: Any, request: Any, title: str, **more: Any) -> StoragePo
         line=line(store, storage.promised(request.work).get(store.id, 0)),
         kind=KINDS.get(store.driver),
         vpool=vpools.told_of(request.work, store),
+        unreached=storage.unreached(store),
         cluster=clusters.get(request.work, store.cluster_id) if store.cluster_id else None,
         **more,
     )

@@ -143,6 +143,22 @@ def test_a_vpool_serves_the_hosts_that_stand_on_its_storage_routers(world, admin
         assert work.db.query(StorageCluster).count() == 0
 
 
+def test_a_vpool_that_no_host_reaches_says_what_helps(world, admin):
+    add(world, admin)
+    cluster_id = seen(world)
+    added = form(admin.get(f"/storage/clusters/{cluster_id}").click("Add a vPool"))
+    added["vpool"] = "v1"
+    store = added.submit().follow()
+    why = "None of its cluster's storage routers is known to stand on an enrolled host"
+    assert why in store.html.get_text()
+    refused = form(store.click("Convert a machine template"))
+    refused["file"], refused["name"] = "debian12.qcow2", "Debian 12"
+    assert why in refused.submit(expect_errors=True).html.get_text()
+    host = world.host("kvm-x")
+    admin.send(f"/storage/clusters/{cluster_id}/router", {"router": "r1", "host": host.id})
+    assert why not in admin.get(store.request.path).html.get_text()
+
+
 def reached(world, store_id: int) -> list[int]:
     with world.work() as work:
         return sorted(host.id for host in storage.get(work, store_id).hosts)
