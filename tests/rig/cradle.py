@@ -64,6 +64,8 @@ def _import_all(kind: str) -> None:
         package = import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             import_module(module.name)
+    # Each process would otherwise do it at its first question to the database, for 0.3 s.
+    import_module("sqlalchemy.orm").configure_mappers()
     gc.freeze()
 
 
