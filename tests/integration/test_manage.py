@@ -25,6 +25,7 @@ from tests.rig.articles import blocks, body, commands
 from tests.rig.base import ROOT, TEMPLATES, spawn, wait_until
 from tests.rig.database import fill
 from tests.rig.network import free_port
+from tests.rig.ovcadmin import ovcadmin
 
 KINDS = ("gateway", "web", "worker")
 
@@ -53,14 +54,10 @@ class Machine:
 
     def run(self, *words: str, fails: bool = False) -> str:
         """Run `ovcadmin WORDS` with INI in the place of `-`; return all that it said."""
-        command = [str(self.ini) if word == "-" else word for word in words]
-        done = subprocess.run(
-            [sys.executable, "-m", "ovcadmin.manage.main", *command],
-            check=False, capture_output=True, text=True, timeout=60, cwd=ROOT,
-        )  # fmt: skip
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
+        code, said = ovcadmin(*(self.ini if word == "-" else word for word in words))
+        assert (code != 0) == fails, said
+        assert "Traceback" not in said
+        return said
 
     def serve(self) -> subprocess.Popen[bytes]:
         process = spawn(
@@ -77,15 +74,11 @@ class Machine:
 
     def up(self) -> dict[str, int]:
         """Kinds of the processes that are up by `ovcadmin status`, with their pids."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ovcadmin.manage.main", "status", str(self.ini)],
-            check=False, capture_output=True, text=True, cwd=ROOT,
-        )  # fmt: skip
+        code, said = ovcadmin("status", self.ini)
         found = {
-            kind: int(pid)
-            for kind, pid in re.findall(r"^(\w+) +up +(\d+)", done.stdout, re.MULTILINE)
+            kind: int(pid) for kind, pid in re.findall(r"^(\w+) +up +(\d+)", said, re.MULTILINE)
         }
-        assert (done.returncode == 0) == (set(found) == set(KINDS))
+        assert (code == 0) == (set(found) == set(KINDS)), said
         return found
 
     def close(self) -> None:

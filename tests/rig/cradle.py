@@ -29,7 +29,13 @@ from ovcadmin import green
 PR_SET_PDEATHSIG = 1
 IMPORTED = {
     "green": ("ovcadmin.worker.main", "ovcadmin.worker.ear", "ovcadmin.engine.broker"),
-    "plain": ("ovcadmin.web", "ovcadmin.gateway.app", "pyramid.paster", "waitress.server"),
+    "plain": (
+        "ovcadmin.web",
+        "ovcadmin.gateway.app",
+        "ovcadmin.manage.with_database",
+        "pyramid.paster",
+        "waitress.server",
+    ),
 }
 SCANNED = {"green": (), "plain": ("ovcadmin.views", "ovcadmin.api")}
 """Packages of which every module is imported, as the web process does when it is put together."""

@@ -26,7 +26,12 @@ from socket import AF_UNIX, socket
 from tests.rig.base import LOGS, PREFIX, ROOT
 
 CRADLE = Path(__file__).with_name("cradle.py")
-KINDS = {"ovcadmin.worker": "green", "ovcadmin.gateway": "plain", "ovcadmin.manage.web": "plain"}
+KINDS = {
+    "ovcadmin.worker": "green",
+    "ovcadmin.gateway": "plain",
+    "ovcadmin.manage.main": "plain",
+    "ovcadmin.manage.web": "plain",
+}
 
 
 class Born:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from tests.rig.hypervisor import LibvirtHost
 from tests.rig.image import starter_image
 from tests.rig.network import LOOPBACK, free_ports
 from tests.rig.ovc import Shell
+from tests.rig.ovcadmin import ovcadmin
 
-OVCADMIN = Path(sys.executable).with_name("ovcadmin")
 SECONDS = 120
 
 
@@ -44,10 +43,10 @@ def served(
 
 def shell_of(made: Cloud, url: str, home: Path) -> Shell:
     """Return a shell that was signed in with `ovc login`, and knows the console by nothing else."""
-    words = (OVCADMIN, "token", "create", made.ini, "admin", "laptop")
-    token = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    code, token = ovcadmin("token", "create", made.ini, "admin", "laptop")
+    assert code == 0, token
     found = Shell(home)
-    found("login", url, stdin=token)
+    found("login", url, stdin=token.strip())
     return found
 
 
