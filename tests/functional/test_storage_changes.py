@@ -363,8 +363,7 @@ def test_an_iso_that_was_found_becomes_an_image_where_it_lies(site):
     image = api("GET", "/images").json["items"][0]
     assert (image["name"], image["kind"], image["size"]) == ("Debian 12", "iso", 5 * GB)
     assert len(image["checksum"]) == 64
-    wrong = api("POST", f"{path}/{found['notes.txt']}/image", {"name": "Notes"})
-    assert wrong.status_int == 202
+    assert api("POST", f"{path}/{found['notes.txt']}/image", {"name": "Notes"}).status_int == 202
     assert run_all(site, outside)[0].error_code == "image.invalid"
     assert api("DELETE", f"/images/{image['id']}").status_int == 202
     run_all(site, outside)
@@ -385,8 +384,7 @@ def test_what_an_export_took_and_moved_is_kept_each_hour_and_shown(site):
         volume.machine_id, volume.target = machine.id, "vdb"
         volume.created_at = utcnow() - timedelta(hours=2)
     begun = utcnow() - timedelta(hours=2)
-    moved = [(100, 1000), (300, 5000), (50, 10)]
-    for hour, counters in enumerate(moved):
+    for hour, counters in enumerate([(100, 1000), (300, 5000), (50, 10)]):
         facts = replace(fake.volumes()[0], allocated=hour * MIB)
         with site.work() as made:
             work = replace(made, clock=lambda h=hour: begun + timedelta(hours=h))
