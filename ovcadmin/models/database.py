@@ -46,6 +46,8 @@ _FEED = """
     ) AS row
 """
 """All rows of a transaction in one statement: others wait until it is committed."""
+_NEWEST = select(Change.sequence).order_by(Change.sequence.desc()).limit(1)
+"""Made once: every page asks, and making it takes as long as the answer."""
 _TURN_SECONDS = 0.003
 
 
@@ -180,8 +182,7 @@ def _feed(told: str) -> TextClause:
 
 def latest_change(session: Session) -> int:
     """Return the feed's highest sequence number, 0 when it is empty."""
-    newest = select(Change.sequence).order_by(Change.sequence.desc()).limit(1)
-    return session.scalar(newest) or 0
+    return session.scalar(_NEWEST) or 0
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> Engine:
