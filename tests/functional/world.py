@@ -27,7 +27,6 @@ from ovcadmin.domain.states import State
 from ovcadmin.drivers.hypervisor.base import HostFacts, VirtType
 from ovcadmin.drivers.storage.base import StoragePoolFacts
 from ovcadmin.engine.store import end
-from ovcadmin.manage import schema
 from ovcadmin.models import (
     Base,
     Host,
@@ -64,6 +63,7 @@ from ovcadmin.services import (
 )
 from ovcadmin.work import SYSTEM, Actor, Work
 from tests.rig.base import TEMPLATES
+from tests.rig.database import make_tables
 
 PASSWORD = "correct horse battery"
 ROLES = ("Super Admin", "Administrator", "User", "Monitor", "Help Desk")
@@ -133,8 +133,8 @@ class World:
             {name: value for name, value in self.raw.items() if name.startswith("ovc.")}
         )
         seals.ensure_key(self.settings)
+        make_tables(url)
         self.database = Database(url)
-        schema.upgrade(self.database)
         self._apps: list[Any] = []
         self.first_rows = self._first_run()
 

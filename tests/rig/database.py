@@ -31,10 +31,35 @@ def fill(url: str) -> None:
         _fill_database(where)
 
 
+def make_tables(url: str) -> None:
+    """Put the tables alone into a database that has none."""
+    where = make_url(url)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+        _write(Path(where.database or ""), _tables())
+        return
+    database = Database(url, pool_size=1)
+    schema.upgrade(database)
+    database.dispose()
+
+
 def _fill_file(path: Path) -> None:
     if not path.exists():
-        path.touch(0o600)
-        path.write_bytes(_file())
+        _write(path, _file())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.touch(0o600)
+    path.write_bytes(content)
+
+
+@cache
+def _tables() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "prepared.db")
+        database = Database(f"sqlite:///{path}", pool_size=1)
+        schema.upgrade(database)
+        database.dispose()
+        return path.read_bytes()
 
 
 @cache
@@ -60,8 +85,8 @@ def _fill_database(where: URL) -> None:
 
 
 def _make(url: str) -> None:
+    make_tables(url)
     database = Database(url, pool_size=1)
-    schema.upgrade(database)
     with database.writing() as session:
         settings = Settings.from_mapping({"ovc.data_dir": "/nonexistent", "ovc.database_url": url})
         knowledge_search.refresh(Work(db=session, actor=SYSTEM, settings=settings))
