@@ -22,9 +22,11 @@ from functools import cache
 from pathlib import Path
 from select import select
 from socket import AF_UNIX, socket
+from threading import Lock
 
 from tests.rig.base import LOGS, PREFIX, ROOT
 
+_one_at_a_time = Lock()
 CRADLE = Path(__file__).with_name("cradle.py")
 KINDS = {
     "ovcadmin.worker": "green",
@@ -92,7 +94,8 @@ def bear(command: Sequence[str | Path], log: Path, environment: dict[str, str]) 
         "log": str(log),
     }
     nursery = socket(AF_UNIX)
-    nursery.connect(str(_nursery(kind)))
+    with _one_at_a_time:  # threads of a test may ask at once
+        nursery.connect(str(_nursery(kind)))
     nursery.sendall(json.dumps(asked).encode() + b"\n")
     return Born(nursery)
 
