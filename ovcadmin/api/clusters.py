@@ -79,7 +79,7 @@ def add_vpool(context: Any, request: Any) -> dict[str, Any]:
     )  # fmt: skip
     request.response.status_int = 201
     request.response.headers["Location"] = path(request, "storage_pool", id=made.id)
-    return shapes.storage_pool(made, storage.promised(request.work).get(made.id, 0))
+    return shapes.storage_pool(made, storage.space(request.work, made))
 
 
 @endpoint("storage_cluster_vpools", "DELETE", permission=Privilege.MODIFY)

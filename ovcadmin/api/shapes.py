@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.renderers import JSON
 
 from ovcadmin.answers import article_path
-from ovcadmin.services import storage
+from ovcadmin.services.storage import Space
 
 
 def renderer() -> Any:
@@ -274,7 +274,7 @@ def verdict(row: Any) -> dict[str, Any]:
     }
 
 
-def storage_pool(row: Any, promised: int) -> dict[str, Any]:
+def storage_pool(row: Any, space: Space) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
@@ -282,8 +282,8 @@ def storage_pool(row: Any, promised: int) -> dict[str, Any]:
         "pool": reference(row.pool),
         "active": row.active,
         "capacity": row.capacity,
-        "available": storage.free(row, promised),
-        "promised": promised,
+        "available": space.free,
+        "promised": space.promised,
         "observed_at": row.observed_at,
         "hosts": [reference(one) for one in row.hosts],
         "paths": list(row.paths),

@@ -22,22 +22,16 @@ from ovcadmin.services import (
 
 @endpoint("storage_pools", "GET", permission=SIGNED_IN)
 def listing(_context: Any, request: Any) -> Listing:
-    promised = storage.promised(request.work)
-    return Listing(
-        tags.narrowed(
-            request.work,
-            "storage_pool",
-            storage.listing(request.work),
-            word=query(request)["tag"] or "",
-        ),
-        lambda row: shapes.storage_pool(row, promised.get(row.id, 0)),
-    )
+    word = query(request)["tag"] or ""
+    found = tags.narrowed(request.work, "storage_pool", storage.listing(request.work), word=word)
+    spaces = storage.spaces(request.work, found)
+    return Listing(found, lambda row: shapes.storage_pool(row, spaces[row.id]))
 
 
 @endpoint("storage_pool", "GET", permission=Privilege.VIEW)
 def show(context: Any, request: Any) -> dict[str, Any]:
     store = context.storage_pool
-    return shapes.storage_pool(store, storage.promised(request.work).get(store.id, 0))
+    return shapes.storage_pool(store, storage.space(request.work, store))
 
 
 @endpoint("storage_pool", "DELETE", permission=Privilege.MODIFY)
@@ -69,7 +63,7 @@ def layers(context: Any, _request: Any) -> dict[str, Any]:
 def describe(context: Any, request: Any) -> dict[str, Any]:
     body, store = request.openapi_validated.body, context.storage_pool
     storage_layers.describe(request.work, store, body["layers"], body.get("status", ""))
-    return shapes.storage_pool(store, storage.promised(request.work).get(store.id, 0))
+    return shapes.storage_pool(store, storage.space(request.work, store))
 
 
 @endpoint("pool_storage_pools", "POST", permission=Privilege.MODIFY)

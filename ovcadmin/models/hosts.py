@@ -89,6 +89,11 @@ class Host(Numbered, Base):
         return self.state == "up"
 
     @property
+    def known(self) -> bool:
+        """Whether it has ever told what it has."""
+        return self.cpus > 0
+
+    @property
     def vcpu_room(self) -> int:
         """Number of vCPUs that may be promised in all."""
         return rooms.vcpus(self)

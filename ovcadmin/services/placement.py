@@ -105,7 +105,7 @@ def is_easy(work: Work, pool: Pool, wanted: Wanted) -> bool:
 
 
 def refusal(judged: list[Verdict]) -> PlacementFailed:
-    reasons = "; ".join(reason for verdict in judged for reason in verdict.reasons)
+    reasons = ". ".join(verdict.summary for verdict in judged if not verdict.fits)
     return PlacementFailed(
         f"No host can take the machine: {reasons or 'no host serves this pool'}.",
         hosts={v.candidate.host: list(v.reasons) for v in judged},
@@ -140,7 +140,7 @@ def ensure_room(work: Work, machine: Machine) -> None:
     verdict = judge(candidate, replace(wanted_for(machine), storage=0, networks=frozenset()))
     if not verdict.fits:
         raise PlacementFailed(
-            f"{machine.name} cannot run: {'; '.join(verdict.reasons)}. Stop other machines of "
+            f"{machine.name} cannot run: {verdict.summary}. Stop other machines of "
             "this host first, or move it to another host.",
             hosts={host.name: list(verdict.reasons)},
         )

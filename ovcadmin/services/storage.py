@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -15,6 +16,7 @@ from ovcadmin.models import Host, HostStoragePool, Pool, StoragePool, Volume
 from ovcadmin.models.database import announce
 from ovcadmin.security.visibility import visible
 from ovcadmin.services import audit, pools
+from ovcadmin.services.volumes import is_left
 from ovcadmin.work import Work
 
 
@@ -25,6 +27,14 @@ class Target:
     driver: str
     target: str
     path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Of a storage pool, bytes: what its volumes may grow to, and what is free for further ones."""
+
+    promised: int
+    free: int
 
 
 def get(work: Work, storage_pool_id: int) -> StoragePool:
@@ -84,26 +94,30 @@ def volumes(work: Work, store: StoragePool) -> list[Volume]:
     return list(work.db.scalars(statement).unique())
 
 
-def promised(work: Work) -> dict[int, int]:
-    """Return the bytes of all volumes of each storage pool, as their guests see them.
-
-    Where none are made, those that nobody has are what is left, and do not count.
-    """
-    had = or_(Volume.machine_id.is_not(None), Volume.image_id.is_not(None), Volume.use != "")
+def spaces(work: Work, stores: Sequence[StoragePool]) -> dict[int, Space]:
+    """Return what of each of these is promised and free, by its id."""
     statement = (
-        select(Volume.storage_pool_id, func.sum(Volume.size))
-        .join(StoragePool)
-        .where(or_(StoragePool.driver.in_(CREATING), had))
+        select(
+            Volume.storage_pool_id,
+            func.sum(Volume.size),
+            func.sum(case((is_left(), Volume.size), else_=0)),
+        )
+        .where(Volume.storage_pool_id.in_([store.id for store in stores]))
         .group_by(Volume.storage_pool_id)
     )
-    return {store_id: int(size) for store_id, size in work.db.execute(statement)}
+    sums = {store_id: (int(all_), int(left)) for store_id, all_, left in work.db.execute(statement)}
+    return {store.id: _space(store, *sums.get(store.id, (0, 0))) for store in stores}
 
 
-def free(store: StoragePool, promised: int) -> int:
-    """Return the bytes that are left; where no volumes are made, of those that nobody has."""
+def space(work: Work, store: StoragePool) -> Space:
+    return spaces(work, [store])[store.id]
+
+
+def _space(store: StoragePool, size: int, left: int) -> Space:
+    """Where no volumes are made, those that nobody has are what is free."""
     if store.driver in CREATING:
-        return store.available
-    return max(store.capacity - promised, 0)
+        return Space(promised=size, free=store.available)
+    return Space(promised=size - left, free=left)
 
 
 def attach(work: Work, pool: Pool, host: Host, *, name: str, where: Target) -> StoragePool:

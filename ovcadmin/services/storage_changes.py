@@ -102,7 +102,7 @@ def _ensure_can(host: Host, kind: StorageKind) -> None:
 
 def _wrong_portals(kind: StorageKind, portals: Iterable[str]) -> dict[str, str]:
     for portal in portals:
-        if not kind.preallocated:
+        if not kind.asks_for("portals"):
             return {"portals": f"{kind.label} has no portals."}
         if not _PORTAL.fullmatch(portal):
             return {"portals": f"{portal[:60]} is no server or server:port."}

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from ovcadmin.drivers.storage.base import VolumeFacts
 from ovcadmin.models import StoragePool, StorageUsage, Volume, VolumeUsage
+from ovcadmin.services import storage
 from ovcadmin.work import Work
 
 WEEK = 24 * 7
@@ -42,7 +43,7 @@ def note(
         work.db.add(
             StorageUsage(
                 storage_pool_id=store.id, at=hour, capacity=store.capacity,
-                available=store.available,
+                available=storage.space(work, store).free,
             )
         )  # fmt: skip
     known = {

@@ -226,8 +226,8 @@ def serving(work: Work, pool: Pool, host_id: int | None = None) -> list[StorageP
     return list(work.db.scalars(statement))
 
 
-def is_free(pool_id: int, operation_id: int | None = None) -> ColumnElement[bool]:
-    """Whether a machine of this pool may take the volume, by an operation it may be promised to."""
+def is_left(operation_id: int | None = None) -> ColumnElement[bool]:
+    """Whether the volume is nobody's and may be taken, by an operation it may be promised to."""
     return and_(
         Volume.machine_id.is_(None),
         Volume.image_id.is_(None),
@@ -236,8 +236,12 @@ def is_free(pool_id: int, operation_id: int | None = None) -> ColumnElement[bool
         Volume.missing_at.is_(None),
         Volume.offered,
         Volume.use == "",
-        or_(Volume.pool_id.is_(None), Volume.pool_id == pool_id),
     )
+
+
+def is_free(pool_id: int, operation_id: int | None = None) -> ColumnElement[bool]:
+    """Whether a machine of this pool may take the volume, by an operation it may be promised to."""
+    return is_left(operation_id) & or_(Volume.pool_id.is_(None), Volume.pool_id == pool_id)
 
 
 def free(work: Work, pool: Pool, host_id: int | None = None) -> list[Volume]:

@@ -34,11 +34,6 @@ class HostLine:
     vcpus: Bar
     memory: Bar
 
-    @property
-    def known(self) -> bool:
-        """Whether the host has ever told what it has."""
-        return bool(self.host.cpus)
-
 
 def host_line(host: Any, load: Load) -> HostLine:
     return HostLine(
@@ -74,7 +69,8 @@ class HostPage(Page):
     @classmethod
     def of(cls, context: Any, request: Any) -> HostPage:
         host, work = context.host, request.work
-        promised = storage.promised(work)
+        stores = hosts.storage_pools(work, host)
+        spaces = storage.spaces(work, stores)
         found = machine_lists.listing(work, Filter(host_id=host.id, size=MACHINES_SHOWN))
         return cls(
             title=host.name,
@@ -85,9 +81,7 @@ class HostPage(Page):
             ],
             pool_id=host.pool_id,
             line=host_line(host, hosts.loads(work).get(host.id, Load())),
-            storage=[
-                line(store, promised.get(store.id, 0)) for store in hosts.storage_pools(work, host)
-            ],
+            storage=[line(store, spaces[store.id]) for store in stores],
             rows=found.rows,
             total=found.total,
             strangers=adoptions.listing(work, host),

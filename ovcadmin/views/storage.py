@@ -9,11 +9,12 @@ from typing import Any
 from pyramid.view import view_config
 
 from ovcadmin.domain.layers import KINDS as KINDS_OF_LAYERS
-from ovcadmin.domain.storage_kinds import KINDS
+from ovcadmin.domain.storage_kinds import CREATING, KINDS
 from ovcadmin.errors import InvalidInput
 from ovcadmin.security.policy import SIGNED_IN
 from ovcadmin.security.privileges import Privilege
 from ovcadmin.services import clusters, storage, storage_usage, volume_changes, vpools
+from ovcadmin.services.storage import Space
 from ovcadmin.views import filters
 from ovcadmin.views.bars import Bar
 from ovcadmin.views.filters import Box
@@ -25,35 +26,29 @@ class Line:
     """A storage pool with its bars."""
 
     store: Any
-    space: Bar
-    """What its disks hold of what is there."""
+    space: Space
+    bar: Bar
+    """What is not free of what is there."""
     promised: Bar | None
     """What the volumes may grow to, of what is there; None where they are taken as they are."""
-    free: int
-    """Bytes."""
 
 
-def line(store: Any, promised: int) -> Line:
-    """Return the bars of a storage pool, in which `promised` bytes of volumes have an owner."""
-    if store.driver in KINDS and not KINDS[store.driver].creates:
-        taken = Bar(
-            resource="storage", label="Volumes taken", used=promised, limit=store.capacity or None
-        )
-        return Line(store=store, space=taken, promised=None, free=storage.free(store, promised))
-    space = Bar(
-        resource="storage",
-        label="Storage in use",
-        used=store.capacity - store.available,
-        limit=store.capacity or None,
-    )
-    grown = Bar(
-        resource="storage",
-        label="Promised to volumes",
-        used=promised,
-        limit=store.capacity or None,
-        alarm=False,
-    )
-    return Line(store=store, space=space, promised=grown, free=storage.free(store, promised))
+def line(store: Any, space: Space) -> Line:
+    found, limit = store.driver not in CREATING, store.capacity or None
+    return Line(
+        store=store,
+        space=space,
+        bar=Bar(
+            resource="storage",
+            label="Volumes taken or kept back" if found else "Storage in use",
+            used=store.capacity - space.free,
+            limit=limit,
+        ),
+        promised=None if found else Bar(
+            resource="storage", label="Promised to volumes", used=space.promised, limit=limit,
+            alarm=False,
+        ),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +95,14 @@ class StoragePoolPage(Page):
     permission=SIGNED_IN,
 )
 def listing(context: Any, request: Any) -> dict[str, Any]:
-    promised = storage.promised(request.work)
     box = filters.box(request, "storage", "Filter storage pools")
     found = filters.narrowed(request, "storage_pool", storage.listing(request.work), box)
+    spaces = storage.spaces(request.work, found)
     page = StoragePage(
         title="Storage",
         section="storage",
         may_add=Privilege.MODIFY in context.privileges,
-        lines=[line(store, promised.get(store.id, 0)) for store in found],
+        lines=[line(store, spaces[store.id]) for store in found],
         box=box,
         fragment=filters.rows_address(request, "storage_fragment"),
         empty=Empty(
@@ -157,7 +152,7 @@ def store_page(context: Any, request: Any, title: str, **more: Any) -> StoragePo
             *crumbs(request, context.pool),
         ],
         pool_id=store.pool_id,
-        line=line(store, storage.promised(request.work).get(store.id, 0)),
+        line=line(store, storage.space(request.work, store)),
         kind=KINDS.get(store.driver),
         vpool=vpools.told_of(request.work, store),
         unreached=storage.unreached(store),

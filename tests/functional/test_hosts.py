@@ -108,6 +108,17 @@ def test_a_dry_run_tells_each_host_rule_by_rule_and_the_smallest_change(world):
     assert refused["smallest_change"] == [
         "Free 127 MiB of memory on kvm-a, or ask for that much less."
     ]
+    other = world.host("kvm-b")
+    with world.work() as work:
+        hosts.get(work, other.id).enabled = False
+        hosts.silent(work, other.id, "It is off.")
+    order = {"name": "web01", "image_id": image.id, "size": "tiny"}
+    answer = api("POST", f"/pools/{world.root().id}/machines", order)
+    assert answer.json["detail"] == (
+        "No host can take the machine: kvm-a has 1 MiB of 1 MiB memory free, the machine wants "
+        "128 MiB. kvm-b takes no new machines: it is disabled; does not answer; has no copy of the "
+        "image Starter in its storage pool."
+    )
     page = world.signed_in(world.admin()).get(
         f"/pools/{world.root().id}/placement?image={image.id}&size=tiny"
     )

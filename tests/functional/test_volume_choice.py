@@ -25,6 +25,7 @@ from ovcadmin.services import (
     quotas,
     reservations,
     storage,
+    storage_usage,
     volumes,
 )
 from ovcadmin.services.reservations import Claim
@@ -300,7 +301,7 @@ def test_when_none_has_room_in_truth_the_operation_fails_and_nothing_is_left(sit
 
 def test_where_volumes_are_found_those_that_nobody_has_are_what_is_free(site):
     store = site.store("array", driver="libvirt-iscsi-direct", capacity=8 * GB, available=0)
-    site.volume(store, "unit:0:0:1", 5 * GB, found=True)
+    first = site.volume(store, "unit:0:0:1", 5 * GB, found=True)
     other = site.volume(store, "unit:0:0:2", 3 * GB, found=True)
     reader = site.world.signed_in(site.world.admin())
     assert "8 GB free of 8 GB" in reader.get(f"/storage/{store.id}").html.get_text()
@@ -309,10 +310,18 @@ def test_where_volumes_are_found_those_that_nobody_has_are_what_is_free(site):
     page = reader.get(f"/storage/{store.id}").html
     assert "5 GB free of 8 GB" in page.get_text()
     bars = [bar["aria-label"] for bar in page.select("[aria-label=Space] [role=img]")]
-    assert bars == ["Volumes taken: 3 GB used, of 8 GB"]
+    assert bars == ["Volumes taken or kept back: 3 GB used, of 8 GB"]
     told = site.world.api(site.world.admin())("GET", f"/storage-pools/{store.id}").json
     assert (told["available"], told["promised"]) == (5 * GB, 3 * GB)
+    with site.world.work() as work:
+        storage_usage.note(work, work.db.get_one(StoragePool, store.id), {}, {})
+    used = reader.get(f"/storage/{store.id}").html.select("td[data-label=Free]")
+    assert [cell.text for cell in used] == ["5 GB"]
     assert "5 GB" in reader.get("/storage").html.find("a", string="array").find_parent("tr").text
+    with site.world.work() as work:
+        work.db.get_one(Volume, first.id).offered = False
+    kept_back = reader.get(f"/storage/{store.id}").html.get_text()
+    assert "0 B free of 8 GB" in kept_back
 
 
 def test_a_volume_that_was_found_is_taken_back_from_its_pool(site):

@@ -58,7 +58,7 @@ class LibvirtMigrations:
         self, uuid: str, to: Hypervisor, route: Route, *, progress: Callable[[float], None]
     ) -> None:
         assert isinstance(to, LibvirtMigrations)
-        self._await_remains(uuid)
+        self._await_remains(uuid, progress)
         there = to.connection.links[Lane.MEMORY].open()
         lane = self.connection.links[Lane.MEMORY]
         call = lane.start(lambda conn: _migrate(conn, uuid, there.conn, route))
@@ -79,8 +79,8 @@ class LibvirtMigrations:
             raise
         return call.value
 
-    def _await_remains(self, uuid: str) -> None:
-        """Wait until a job of before is over; another one is refused so long."""
+    def _await_remains(self, uuid: str, progress: Callable[[float], None]) -> None:
+        """Wait until a job of before is over, unless `progress` raises; none is begun so long."""
         end = time.monotonic() + REMAINS_SECONDS
         while self.connection.call(partial(_job, uuid=uuid), lane=Lane.ACT) is not None:
             if time.monotonic() > end:
@@ -89,6 +89,7 @@ class LibvirtMigrations:
                     f"{REMAINS_SECONDS:g} seconds.",
                     domain=uuid,
                 )
+            progress(0.0)
             green.sleep(LOOK_SECONDS)
 
     def _watch_migration(

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ovcadmin import green
 from ovcadmin.domain import host_versions
+from ovcadmin.drivers.hints import with_hint
 from ovcadmin.drivers.hypervisor import ssh
 from ovcadmin.drivers.hypervisor.base import Finding
 from ovcadmin.drivers.hypervisor.connection import Dialler, Line
@@ -144,5 +145,4 @@ def _explained(uri: str, text: str) -> str:
     said = ssh.complaint(uri, deadline=OPEN_SECONDS) if uri.startswith("qemu+ssh:") else ""
     if said:
         text = f"ssh does not get in: {ssh.last_line(said)}"
-    hint = next((help_ for word, help_ in _HINTS if word in f"{said} {text}".lower()), "")
-    return f"{text} {hint}".strip()
+    return with_hint(text, _HINTS, said=said)

@@ -1,10 +1,11 @@
-"""What helps when a host cannot reach a storage: the daemon's words name a cause, not a remedy."""
+"""What helps when a host cannot reach a storage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ovcadmin.drivers.hints import with_hint
 from ovcadmin.errors import StorageFailed
 
 _HINTS = (
@@ -30,6 +31,4 @@ def explained() -> Iterator[None]:
     try:
         yield
     except StorageFailed as error:
-        said = error.text.lower()
-        hint = next((help_ for word, help_ in _HINTS if word in said), "")
-        raise type(error)(f"{error.text} {hint}".strip(), **error.context) from error
+        raise type(error)(with_hint(error.text, _HINTS), **error.context) from error
