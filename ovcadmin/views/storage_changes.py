@@ -103,12 +103,16 @@ class NewStorePage(Page):
     """Kinds that no host can, for want of a backend."""
 
 
+def _answering_first(request: Any) -> list[Any]:
+    return sorted(hosts.listing(request.work), key=lambda host: not host.answers)
+
+
 @view_config(route_name="storage_new", request_method=BOTH, renderer="storage/new.pt", **ALLOWED)
 def new(request: Any) -> dict[str, Any] | Response:
     lacking = storage_changes.lacking(request.work)
     choices = {
         "pool": _pools(request),
-        "by": [(str(host.id), host.name) for host in hosts.listing(request.work)],
+        "by": [(str(host.id), host.name) for host in _answering_first(request)],
         "driver": [(kind.driver, kind.label) for kind in LISTED if kind not in lacking],
     }
     form = Form(NewStore(), {"driver": LISTED[0].driver}, choices=choices)
