@@ -153,7 +153,7 @@ def test_a_machine_goes_where_there_is_room_and_without_room_nothing_is_left(sit
         assert site.where(made[-1]) == [name]
     before = site.everything()
     full = "has 2 MiB of 130 MiB memory free, the machine wants 128 MiB"
-    with pytest.raises(PlacementFailed, match=rf"kvm-a {full}; kvm-b {full}"):
+    with pytest.raises(PlacementFailed, match=rf"kvm-a {full}. kvm-b {full}"):
         site.create("nowhere")
     assert site.everything() == before
     assert before.wrong == []
