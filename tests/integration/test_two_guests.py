@@ -87,7 +87,7 @@ def by_hand(made: Cloud, host: LibvirtHost, text: str) -> None:
 
 
 def becomes(made: Cloud, host_id: int, state: str) -> None:
-    wait_until(lambda: made.host_row(host_id).state == state, f"the host {state}", 120)
+    wait_until(lambda: made.host_row(host_id).state == state, f"the host {state}", 30)
 
 
 def beside(made: Cloud, machine_id: int) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ import libvirt
 from ovcadmin import green
 from ovcadmin.drivers.hypervisor import guest
 from ovcadmin.drivers.hypervisor.base import ConsoleEnd
-from ovcadmin.drivers.hypervisor.connection import PATIENT_KEEPALIVE, Conn, Dialler, Line, run
+from ovcadmin.drivers.hypervisor.line import PATIENT_KEEPALIVE, Conn, Dialler, Line, run
 from ovcadmin.drivers.hypervisor.loop import loop
 
 CHUNK = 64 * 1024

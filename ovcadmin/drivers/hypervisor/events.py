@@ -10,7 +10,7 @@ import libvirt
 
 from ovcadmin import green
 from ovcadmin.drivers.hypervisor.base import HostEvent
-from ovcadmin.drivers.hypervisor.connection import Line
+from ovcadmin.drivers.hypervisor.line import Line
 
 KINDS = {
     libvirt.VIR_DOMAIN_EVENT_DEFINED: "defined",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ovcadmin import green
-from ovcadmin.drivers.hypervisor.connection import Line, Link
+from ovcadmin.drivers.hypervisor.connection import Link
 from ovcadmin.errors import HostUnresponsive
 
 T = TypeVar("T")
@@ -31,7 +31,6 @@ class _Stuck:
     """The call that found a part hanging, or tries whether it still does; how many did before."""
 
     call: green.Call[Any]
-    line: Line
     times: int = 1
     at: float = field(default_factory=_clock)
 
@@ -54,39 +53,30 @@ def ask(link: Link, part: str, fn: Callable[[Any], T], *, deadline: float) -> T:
     stuck = _STUCK.setdefault(link, {})
     begun = _clock()
     before = stuck.get(part)
-    if before is not None:
-        _ensure_over(link, part, before, deadline)
-    line = link.open(deadline)
-    call = link.start(fn)
-    if before is not None:  # others wait for this one
-        stuck[part] = _Stuck(call, line, before.times + 1)
-    try:
-        return link.threads.result(call, deadline=deadline - (_clock() - begun))
-    except HostUnresponsive as error:
-        if not call.abandoned:
-            raise
-        stuck.setdefault(part, _Stuck(call, line))
-        link.set_aside(line)
-        raise HostUnresponsive(
-            f"Host {link.host} did not answer for {part} within {deadline:g} seconds.",
-            host=link.host,
-            part=part,
-        ) from error
-    finally:
-        if _answered(call) and (gone := stuck.pop(part, None)):
-            link.take_back(gone.line)
-
-
-def _ensure_over(link: Link, part: str, before: _Stuck, patience: float) -> None:
-    """Raise `HostUnresponsive` while a part hangs."""
-    if not before.over(patience):
+    if before is not None and not before.over(deadline):
         raise HostUnresponsive(
             f"Host {link.host} does not answer for {part}: a call has not returned. The way to "
             "that storage, or its server, seems to be gone; when it is back it is used again.",
             host=link.host,
             part=part,
         )
-    link.take_back(before.line)
+    call = link.start(fn, deadline)
+    if before is not None:  # others wait for this one
+        stuck[part] = _Stuck(call, before.times + 1)
+    try:
+        return link.threads.result(call, deadline=deadline - (_clock() - begun))
+    except HostUnresponsive as error:
+        if not call.abandoned:
+            raise
+        stuck.setdefault(part, _Stuck(call))
+        raise HostUnresponsive(
+            f"Host {link.host} did not answer for {part} within {deadline:g} seconds.",
+            host=link.host,
+            part=part,
+        ) from error
+    finally:
+        if _answered(call):
+            stuck.pop(part, None)
 
 
 def _answered(call: green.Call[Any]) -> bool:

@@ -18,11 +18,12 @@ from ovcadmin.drivers.hypervisor.base import (
     MachineSpec,
     VirtType,
 )
-from ovcadmin.drivers.hypervisor.connection import Connection, Dialler, Lane, Link
+from ovcadmin.drivers.hypervisor.connection import Connection, Lane, Link
 from ovcadmin.drivers.hypervisor.console import LibvirtConsole
 from ovcadmin.drivers.hypervisor.describing import LibvirtDescriptions
 from ovcadmin.drivers.hypervisor.events import EventFeed
 from ovcadmin.drivers.hypervisor.graphics import LibvirtGraphics
+from ovcadmin.drivers.hypervisor.line import Dialler
 from ovcadmin.drivers.hypervisor.moving import LibvirtMigrations
 from ovcadmin.drivers.hypervisor.plugging import LibvirtDevices
 from ovcadmin.drivers.hypervisor.stats import LibvirtStatistics

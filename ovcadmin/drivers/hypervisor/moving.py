@@ -19,7 +19,7 @@ from lxml import etree
 from ovcadmin import green
 from ovcadmin.drivers.hypervisor import addresses, xml
 from ovcadmin.drivers.hypervisor.base import Hypervisor
-from ovcadmin.drivers.hypervisor.connection import Connection, Lane
+from ovcadmin.drivers.hypervisor.connection import Connection, Lane, Link
 from ovcadmin.drivers.hypervisor.migration import Route
 from ovcadmin.errors import DomainError, HostUnresponsive, HypervisorFailed
 
@@ -59,9 +59,9 @@ class LibvirtMigrations:
     ) -> None:
         assert isinstance(to, LibvirtMigrations)
         self._await_remains(uuid, progress)
-        there = to.connection.links[Lane.MEMORY].open()
-        lane = self.connection.links[Lane.MEMORY]
-        call = lane.start(lambda conn: _migrate(conn, uuid, there.conn, route))
+        there, lane = (host.connection.links[Lane.MEMORY] for host in (to, self))
+        there.open()
+        call = lane.start(partial(_migrate, uuid=uuid, there=there, route=route))
         try:
             self._watch_migration(uuid, call, progress)
         except BaseException:
@@ -160,9 +160,8 @@ def _define(conn: Conn, text: str) -> None:
     conn.defineXML(text)
 
 
-def _migrate(conn: Conn, uuid: str, there: Conn, route: Route) -> None:
+def _migrate(conn: Conn, uuid: str, there: Link, route: Route) -> None:
     domain = conn.lookupByUUIDString(uuid)
-    addresses.prepare(there, domain.XMLDesc())
     flags = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PERSIST_DEST
@@ -190,7 +189,9 @@ def _migrate(conn: Conn, uuid: str, there: Conn, route: Route) -> None:
         params[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = [
             target for target in route.sources if target not in _read_only(live)
         ]
-    domain.migrate3(there, params, flags)
+    with there.lent() as line:
+        addresses.prepare(line.conn, domain.XMLDesc())
+        domain.migrate3(line.conn, params, flags)
 
 
 def _job(conn: Conn, uuid: str) -> Job | None:

@@ -14,7 +14,7 @@ from ovcadmin.domain import host_versions
 from ovcadmin.drivers.hints import with_hint
 from ovcadmin.drivers.hypervisor import ssh
 from ovcadmin.drivers.hypervisor.base import Finding
-from ovcadmin.drivers.hypervisor.connection import Dialler, Line
+from ovcadmin.drivers.hypervisor.line import Dialler, Line
 from ovcadmin.errors import HostUnreachable, HostUnresponsive
 
 PORTS = {"ssh": 22, "tls": 16514, "tcp": 16509}
@@ -126,7 +126,7 @@ def _libvirt(uri: str, opened: str) -> Iterator[Finding]:
     def ask(line: Line) -> tuple[str, int]:
         conn: Any = line.conn
         told = conn.getHostname(), conn.getLibVersion()
-        line.hang_up()
+        line.close()
         return told
 
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from ovcadmin.drivers.hypervisor import volumes
@@ -21,7 +23,7 @@ class Outlet:
 
     size: int
     content: int
-    open: Callable[[], Any]
+    open: Callable[[], AbstractContextManager[Any]]
     """Called in the thread that copies."""
 
 
@@ -50,7 +52,8 @@ class LibvirtTakes:
 
             def copy(conn: Any) -> None:
                 there = self._pool(conn).storageVolLookupByName(name)
-                volumes.copy(conn, outlet.open(), there, transfer)
+                with outlet.open() as here:
+                    volumes.copy(conn, here, there, transfer)
 
             self._move(copy, transfer, progress)
 
@@ -59,10 +62,13 @@ class LibvirtTakes:
     def outlet(self, key: str) -> Outlet:
         """Return what another pool needs to read a volume of this one."""
         content = self._call(lambda pool: volumes.content(pool.storageVolLookupByName(key)))
-        # Its own connection: this host sends there while the other one takes the bytes.
-        line = self._bulk.open()
+        self._bulk.open()
         return Outlet(
-            size=self._existing(key).size,
-            content=content,
-            open=lambda: self._pool(line.conn).storageVolLookupByName(key),
+            size=self._existing(key).size, content=content, open=partial(self._opened, key)
         )
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[Any]:
+        """Its own connection: this host sends there while the other one takes the bytes."""
+        with self._bulk.lent() as line:
+            yield self._pool(line.conn).storageVolLookupByName(key)
