@@ -103,7 +103,8 @@ class Lines:
         """The one that brings events and tells whether the host is there; others are spare."""
         self._free: list[Line] = []
         self._busy: list[Line] = []
-        self._dialled: dict[int, list[Handle]] = {}
+        self._dialled: list[list[Handle]] = []
+        """What is known of the connections that are being opened."""
         self._lock = _new_lock()
 
     def begun(self) -> bool:
@@ -131,7 +132,7 @@ class Lines:
         """Make every call return with an error now, and every attempt to open."""
         with self._lock:
             lines = [*self._free, *self._busy]
-            handles = [handle for found in self._dialled.values() for handle in found]
+            handles = [handle for found in self._dialled for handle in found]
         for line in lines:
             line.cut()
         for handle in handles:
@@ -155,17 +156,19 @@ class Lines:
                 if not line.closed:
                     self._busy.append(line)
                     return line
-            line.close()
+            green.native_thread(line.close)
 
     def _dial(self) -> Line:
         handles: list[Handle] = []
-        self._dialled[id(handles)] = handles
+        with self._lock:
+            self._dialled.append(handles)
         try:
             line, _ = dial(self._uri, handles, self._guard)
         except libvirt.libvirtError as error:
             raise unreachable(self._host, error.get_error_message() or str(error)) from error
         finally:
-            del self._dialled[id(handles)]
+            with self._lock:
+                self._dialled = [one for one in self._dialled if one is not handles]
         with self._lock:
             self._busy.append(line)
         return line
@@ -179,7 +182,7 @@ class Lines:
             ended = [one for one in lines if self._is_needless(one, line.used)]
             self._free = [one for one in lines if one not in ended]
         for one in ended:
-            one.close()
+            green.native_thread(one.close)
 
     def _is_needless(self, line: Line, now: float) -> bool:
         if line.closed or self.first is None:
