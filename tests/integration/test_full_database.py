@@ -35,7 +35,8 @@ def full(engine: Trial) -> Iterator[None]:
         (engine.console.directory / "full").unlink()
         return
     refuse = "RAISE 'could not extend file' USING ERRCODE = '53100'"
-    with database.write.begin() as connection:
+    # One table at a time: the workers go on meanwhile, and hold what they have locked.
+    with database.write.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(
             text(
                 "CREATE FUNCTION no_room() RETURNS trigger AS "
@@ -49,9 +50,10 @@ def full(engine: Trial) -> Iterator[None]:
                     "FOR EACH ROW EXECUTE FUNCTION no_room()"
                 )
             )
-    yield
-    with database.write.begin() as connection:
-        connection.execute(text("DROP FUNCTION no_room CASCADE"))
+        yield
+        for table in GROWING:
+            connection.execute(text(f"DROP TRIGGER no_room ON {table}"))
+        connection.execute(text("DROP FUNCTION no_room"))
 
 
 def test_fault_39_a_full_disk_loses_and_doubles_nothing(engine: Trial) -> None:

@@ -72,19 +72,32 @@ def test_fault_11_everybody_hears_of_what_he_may_see_and_of_nothing_else(rig, cl
             for place, machine in cloud.machines.items():
                 announce(work.db, "machine", machine.id, cloud.pools[place].id)
             announce(work.db, "machine", UNKNOWN, UNKNOWN)
-        with rig.world.work() as work:  # the end of each stream says that this was all
-            for page in pages.values():
-                sessions.close(work, page.session_id)
-        for role, stream in streams.items():
-            heard = set()
-            while (event := stream.next())["event"] != "ended":
-                if event["data"].get("kind") == "machine":
-                    heard.add(event["data"]["id"])
-            assert heard == {
+        expected = {
+            role: {
                 machine.id
                 for place, machine in cloud.machines.items()
                 if cloud.may(role, Privilege.VIEW, place)
-            }, role
+            }
+            for role in pages
+        }
+        heard: dict[str, set[int]] = {role: set() for role in pages}
+
+        def listen(role: str) -> bool:
+            """Take in one event; False at the end."""
+            event = streams[role].next()
+            if event["data"].get("kind") == "machine":
+                heard[role].add(event["data"]["id"])
+            return event["event"] != "ended"
+
+        while heard[SUPER_ADMIN] != expected[SUPER_ADMIN]:  # what one has heard, all were told
+            assert listen(SUPER_ADMIN)
+        with rig.world.work() as work:  # the end of each stream says that this was all
+            for page in pages.values():
+                sessions.close(work, page.session_id)
+        for role in pages:
+            while listen(role):
+                pass
+        assert heard == expected
 
 
 def ticket(rig, visitor, machine) -> str:
