@@ -359,7 +359,7 @@ def _use_of_a_volume(site: Site, domain: str) -> None:
 
     def read() -> int:
         hours = shell.json("volumes", "usage", volume, "--storage-pool", site.store)
-        return sum(hour["read"] for hour in hours)
+        return sum(hour["read"] or 0 for hour in hours)  # what nobody has measured yet is null
 
     told = wait_until(read, "what was read", 90)
     counters = site.first.virsh("domblkstat", domain, "vda")
