@@ -10,7 +10,6 @@ import weakref
 from pathlib import Path
 from threading import Barrier
 
-from ovcadmin.drivers.hypervisor import connection
 from ovcadmin.drivers.hypervisor.connection import Lane, Link
 from ovcadmin.drivers.hypervisor.libvirt_host import LibvirtHypervisor
 from tests.contract.conftest import DEADLINE, Console, until
@@ -20,13 +19,12 @@ WAITING = """
     import sys
     from ovcadmin import green
     green.patch()
-    from ovcadmin.drivers.hypervisor import connection
+    from ovcadmin.drivers.hypervisor.connection import Lane
     from ovcadmin.drivers.hypervisor.libvirt_host import LibvirtHypervisor
     from ovcadmin.errors import HostUnresponsive
 
-    connection.KEEPALIVE = (1, 2)  # a dead line is noticed in 3 s
-    host = LibvirtHypervisor("kvm-a", sys.argv[1], deadline=20)
-    link = host.link(connection.Lane.READ)
+    host = LibvirtHypervisor("kvm-a", sys.argv[1], deadline=40)  # a dead line is noticed in 15 s
+    link = host.link(Lane.READ)
     pause = green.native("time", "sleep")
     for call in [link.start(lambda _conn: pause(1)) for _ in range(3)]:
         link.threads.result(call, deadline=5)
@@ -79,27 +77,31 @@ def test_fault_36_calls_that_wait_when_a_connection_is_given_up_end_and_nothing_
     assert process.returncode == 0
 
 
-def test_calls_at_the_same_time_have_a_connection_each_and_later_ones_use_them_again(
-    libvirt_host, monkeypatch
-):
+def used(link: Link, at_once: int) -> list[int]:
+    """Which connections so many calls have."""
+    together = Barrier(at_once)
+    calls = [link.start(lambda conn: (together.wait(5), id(conn))[1]) for _ in range(at_once)]
+    return [link.threads.result(call, deadline=10) for call in calls]
+
+
+def test_calls_at_the_same_time_have_a_connection_each_and_later_ones_use_them_again(libvirt_host):
     link = Link("kvm-a", libvirt_host.uri, Lane.READ)
-
-    def used(at_once: int) -> list[int]:
-        """Which connections so many calls have."""
-        together = Barrier(at_once)
-        calls = [link.start(lambda conn: (together.wait(5), id(conn))[1]) for _ in range(at_once)]
-        return [link.threads.result(call, deadline=10) for call in calls]
-
-    (first,) = used(1)
-    three = used(3)
+    (first,) = used(link, 1)
+    three = used(link, 3)
     assert len({*three}) == 3
     assert first in three
-    assert {*used(2)} < {*three}
-    assert used(1) == [first]
+    assert {*used(link, 2)} < {*three}
+    assert used(link, 1) == [first]
+    link.close()
+
+
+def test_connections_that_were_not_needed_are_closed(libvirt_host):
+    link = Link("kvm-a", libvirt_host.uri, Lane.READ, spare_seconds=0)
+    (first,) = used(link, 1)
     before = descriptors()
-    monkeypatch.setattr(connection, "SPARE_SECONDS", 0.0)
-    assert used(1) == [first]
-    until(lambda: descriptors() < before, "the end of the spare ones")
+    used(link, 3)
+    assert used(link, 1) == [first]
+    until(lambda: descriptors() == before, "the end of the spare ones")
     link.close()
 
 

@@ -94,11 +94,14 @@ class _Backoff:
 class Lines:
     """The open connections of one lane.  Whoever calls has one for itself."""
 
-    def __init__(self, host: str, uri: str, guard: Callable[[Line], None]) -> None:
+    def __init__(
+        self, host: str, uri: str, guard: Callable[[Line], None], spare_seconds: float
+    ) -> None:
         self._host = host
         self._uri = uri
         self._guard = guard
         """Runs on every further connection, in the thread that opens it."""
+        self._spare_seconds = spare_seconds
         self.first: Line | None = None
         """The one that brings events and tells whether the host is there; others are spare."""
         self._free: list[Line] = []
@@ -187,7 +190,7 @@ class Lines:
     def _is_needless(self, line: Line, now: float) -> bool:
         if line.closed or self.first is None:
             return True
-        return line is not self.first and now - line.used > SPARE_SECONDS
+        return line is not self.first and now - line.used > self._spare_seconds
 
 
 @dataclass(eq=False)
@@ -201,6 +204,7 @@ class Link:
     """Runs on every fresh first connection, in a native thread."""
     lost: Callable[[str], None] = lambda _reason: None
     """Runs when the first one breaks, in libvirt's event thread: it must only note the fact."""
+    spare_seconds: float = SPARE_SECONDS
     _backoff: _Backoff = field(default_factory=_Backoff)
     _opening: Any = field(default_factory=green.Lock)
 
@@ -208,7 +212,7 @@ class Link:
         size, ceiling = THREADS[self.lane]
         self.threads = green.HostThreads(self.host, size=size, ceiling=ceiling, relieve=self.cut)
         self._dialler = Dialler(self.host, self.uri)
-        self._lines = Lines(self.host, self.uri, self._guard)
+        self._lines = Lines(self.host, self.uri, self._guard, self.spare_seconds)
 
     def call(self, fn: Callable[[Conn], T], *, deadline: float) -> T:
         """Run `fn(conn)` in the lane's threads; raises domain errors only."""

@@ -143,9 +143,9 @@ def copy_by_reference(pool: Pool, source: Volume, name: str, size: int) -> None:
 def copy(conn: Conn, source: Volume, target: Volume, transfer: Transfer) -> None:
     """Copy all bytes of a volume to the start of another that is at least as long.
 
-    `conn` is that of the target; the source may be on another host.  libvirt's own copy would be no
-    faster (44 ms for 32 MiB either way), and would follow what a guest wrote to the start of its
-    disk to make it look like a qcow2 file, also to a file of the host.
+    `conn` is that of the target; the source may be on another host.  libvirt's own copy would
+    follow what a guest wrote to the start of its disk to make it look like a qcow2 file, also to a
+    file of the host.
     """
     with _stream(source.connect()) as down, _upload(conn, target, transfer) as up:
         source.download(down, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
